@@ -1,0 +1,15 @@
+/** What the admin API is built from; `app.ts` brings it together. */
+import type { Follower, Writer } from '../journal/fold.ts';
+import type { Journal } from '../journal/journal.ts';
+import type { RandomBytes } from '../journal/random.ts';
+import type { HttpDeps } from './http-app.ts';
+import type { IssuerDeps } from './issuer-endpoints.ts';
+import type { PolicyDeps } from './policy-endpoints.ts';
+import type { RegistryDeps } from './registry-endpoints.ts';
+
+export interface AdminDeps extends HttpDeps, Omit<RegistryDeps, 'isPolicy'>, PolicyDeps, IssuerDeps {
+  readonly journal: Pick<Journal, 'read' | 'head'>;
+  readonly follower: Pick<Follower, 'sync'>;
+  readonly writer: Writer;
+  readonly random: RandomBytes;
+}

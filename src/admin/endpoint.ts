@@ -1,0 +1,109 @@
+/**
+ * One operation of the API as a value: what it takes, what it answers, what it does. HTTP is converted here, once
+ * on the way in and once on the way out; handlers see neither request nor reply.
+ */
+import type { Static, TObject, TSchema } from 'typebox';
+import { Failure, type FailureCode } from '../core/failure.ts';
+import type { Position } from '../core/position.ts';
+import { type Precondition, parsePrecondition } from './precondition.ts';
+import type { ApiToken } from './token-state.ts';
+import { SCOPE_ALL, SCOPE_TOKEN_ADMIN } from './tokens.ts';
+
+/** A call, authenticated and of the right form. */
+export interface Call<P, Q, B> {
+  readonly params: P;
+  readonly query: Q;
+  readonly body: B;
+  readonly caller: ApiToken;
+  /** of a change. @throws Failure request_malformed */
+  readonly precondition: () => Precondition;
+  readonly idempotencyKey: string | undefined;
+  /** the deadline of this call */
+  readonly signal: AbortSignal;
+}
+
+export interface Answer<R> {
+  readonly body: R;
+  /** entity tag of the object that the answer shows */
+  readonly etag?: string;
+  /** whether the object was not there before: 201 */
+  readonly created?: boolean;
+  /** where the change is in the journal */
+  readonly position?: Position;
+}
+
+type Method = 'GET' | 'PUT' | 'POST' | 'DELETE';
+
+interface EndpointForm<P extends TSchema, Q extends TSchema, B extends TSchema, R extends TSchema> {
+  readonly operationId: string;
+  readonly summary: string;
+  readonly tag: string;
+  readonly method: Method;
+  /** Fastify's form: `/v1/services/:name` */
+  readonly url: string;
+  readonly params?: P;
+  readonly query?: Q;
+  readonly body?: B;
+  /** form of what it answers; none: an empty 204 */
+  readonly answer?: R;
+  /** whether the answer shows one object with an entity tag */
+  readonly tagged?: boolean;
+  /** whether it changes an object that may be there already, so that it takes, or needs, If-Match or If-None-Match */
+  readonly condition?: 'needed' | 'possible';
+  /** the failures that are its own, besides those that every call may meet */
+  readonly failures?: readonly FailureCode[];
+  /** the one operation that a one-time token may be used for */
+  readonly oneTimeToken?: boolean;
+  /** it publishes: a bigger body, a longer deadline */
+  readonly heavy?: boolean;
+  readonly handle: (call: Call<Static<P>, Static<Q>, Static<B>>) => Promise<Answer<Static<R>>>;
+}
+
+/** An endpoint whose types have been checked and forgotten. */
+export type Endpoint = EndpointForm<TSchema, TSchema, TSchema, TSchema>;
+
+export function endpoint<
+  P extends TSchema = TObject,
+  Q extends TSchema = TObject,
+  B extends TSchema = TObject,
+  R extends TSchema = TSchema,
+>(form: EndpointForm<P, Q, B, R>): Endpoint {
+  // The validator has proven what the handler's types say before it is called.
+  return form as unknown as Endpoint;
+}
+
+/** @throws Failure permission_denied */
+export function requirePermission(caller: ApiToken, form: Pick<Endpoint, 'oneTimeToken'>): void {
+  if (caller.scopes.includes(SCOPE_ALL)) return;
+  if (form.oneTimeToken && caller.scopes.includes(SCOPE_TOKEN_ADMIN)) return;
+  throw new Failure('permission_denied', 'the token does not have the scope for this');
+}
+
+/** What a call needs of the HTTP request. */
+interface HttpCall {
+  readonly params: unknown;
+  readonly query: unknown;
+  readonly body: unknown;
+  readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
+}
+
+export function toCall(
+  http: HttpCall,
+  caller: ApiToken,
+  signal: AbortSignal,
+): Call<unknown, unknown, unknown> {
+  const field = (name: string): string | undefined => {
+    const value = http.headers[name];
+    return typeof value === 'string' ? value : value?.join(', ');
+  };
+  return {
+    params: http.params,
+    query: http.query,
+    body: http.body,
+    caller,
+    precondition: () =>
+      parsePrecondition({ ifMatch: field('if-match'), ifNoneMatch: field('if-none-match') }),
+    idempotencyKey: field('idempotency-key'),
+    signal,
+  };
+}

@@ -1,0 +1,55 @@
+/** The whole API: every operation, and the schemas that its document names. */
+import type { TSchema } from 'typebox';
+import { issuerSchema } from '../identity/model.ts';
+import { policySourceSchema } from '../policy/source.ts';
+import { grantSchema, nodeSchema, serviceSchema, settingsSchema } from '../registry/model.ts';
+import type { AdminDeps } from './deps.ts';
+import type { Endpoint } from './endpoint.ts';
+import { issuerEndpoints } from './issuer-endpoints.ts';
+import { journalEndpoints, journalEntrySchema } from './journal-endpoints.ts';
+import { nodeStatusSchema } from './node-status.ts';
+import { policyEndpoints } from './policy-endpoints.ts';
+import {
+  newReleaseSchema,
+  policySchema,
+  policySummarySchema,
+  releaseSchema,
+  revisionSchema,
+} from './policy-schemas.ts';
+import { problemSchema } from './problem.ts';
+import { registryEndpoints } from './registry-endpoints.ts';
+import { releaseEndpoints } from './release-endpoints.ts';
+import { tokenEndpoints } from './token-endpoints.ts';
+import { issuedTokenSchema, newTokenSchema, tokenSchema } from './token-schemas.ts';
+
+export function endpointsOf(deps: AdminDeps): readonly Endpoint[] {
+  const isPolicy = (name: string): boolean => deps.policies.revisions(name).length > 0;
+  return [
+    ...policyEndpoints(deps),
+    ...releaseEndpoints(deps),
+    ...registryEndpoints({ ...deps, isPolicy }),
+    ...issuerEndpoints(deps),
+    ...tokenEndpoints(deps),
+    ...journalEndpoints(deps),
+  ];
+}
+
+export const components: Readonly<Record<string, TSchema>> = {
+  Problem: problemSchema,
+  Service: serviceSchema,
+  Grant: grantSchema,
+  Node: nodeSchema,
+  NodeStatus: nodeStatusSchema,
+  Settings: settingsSchema,
+  Issuer: issuerSchema,
+  PolicySource: policySourceSchema,
+  Policy: policySchema,
+  PolicySummary: policySummarySchema,
+  Revision: revisionSchema,
+  NewRelease: newReleaseSchema,
+  Release: releaseSchema,
+  NewToken: newTokenSchema,
+  IssuedToken: issuedTokenSchema,
+  Token: tokenSchema,
+  JournalEntry: journalEntrySchema,
+};

@@ -1,0 +1,84 @@
+/** The journal over REST: what changed, when, by whom. Bodies are shown, their salts are not. */
+import { type Static, Type } from 'typebox';
+import { Failure } from '../core/failure.ts';
+import { isJsonObject, type JsonObject } from '../core/json.ts';
+import type { Journal, StoredEntry } from '../journal/journal.ts';
+import { type Endpoint, endpoint } from './endpoint.ts';
+import { limitOf, limitSchema } from './paging.ts';
+import { componentRef } from './route-schema.ts';
+
+const digest = Type.String({ description: 'sha256: and 64 hexadecimal digits' });
+
+export const journalEntrySchema = Type.Object(
+  {
+    v: Type.Literal(1),
+    epoch: Type.Integer(),
+    seq: Type.Integer(),
+    commit: Type.Object({ id: Type.String(), index: Type.Integer(), count: Type.Integer() }),
+    at: Type.String({ format: 'date-time' }),
+    actor: Type.String(),
+    kind: Type.String(),
+    schema: Type.Integer({ description: 'of the body' }),
+    bodyDigest: digest,
+    previous: digest,
+    digest,
+    signature: Type.String({ description: 'base64url, Ed25519' }),
+    body: Type.Optional(Type.Unsafe<JsonObject>({ type: 'object', description: 'absent: it was erased' })),
+  },
+  { additionalProperties: false },
+);
+
+export function journalEndpoints({
+  journal,
+}: {
+  readonly journal: Pick<Journal, 'read' | 'head'>;
+}): readonly Endpoint[] {
+  return [
+    endpoint({
+      operationId: 'readJournal',
+      summary: 'Read the entries after a position, whole commits only',
+      tag: 'journal',
+      method: 'GET',
+      url: '/v1/journal',
+      query: Type.Object(
+        {
+          after: Type.Optional(
+            Type.Integer({ minimum: 0, description: 'seq: commits that begin after it; default 0' }),
+          ),
+          limit: limitSchema,
+        },
+        { additionalProperties: false },
+      ),
+      answer: Type.Object(
+        {
+          entries: Type.Array(componentRef('JournalEntry', journalEntrySchema)),
+          head: Type.Object(
+            { epoch: Type.Integer(), seq: Type.Integer(), digest },
+            { additionalProperties: false },
+          ),
+        },
+        { additionalProperties: false },
+      ),
+      handle: async ({ query }) => {
+        const { epoch, seq, digest } = await journal.head();
+        const commits = await journal.read(query.after ?? 0, limitOf(query));
+        const entries = commits.flatMap((commit) => commit.entries.map(toView));
+        return { body: { entries, head: { epoch, seq, digest } } };
+      },
+    }),
+  ];
+}
+
+function toView({ entry, body: bytes }: StoredEntry): Static<typeof journalEntrySchema> {
+  const view = { ...entry, commit: { ...entry.commit } };
+  if (bytes === undefined) return view;
+  const body: unknown = JSON.parse(Buffer.from(bytes).toString('utf8'));
+  if (!isJsonObject(body))
+    throw new Failure('store_mismatch', `the body of entry ${entry.seq} is not an object`);
+  return { ...view, body: entry.kind === 'token.issue' ? withoutCredential(body) : body };
+}
+
+/** The hash of a token cannot be turned back where the token is random; one from a file may not be. */
+function withoutCredential({ sha256: _hash, ...body }: JsonObject): JsonObject {
+  return body;
+}

@@ -1,0 +1,185 @@
+/**
+ * Policies over REST: publish a revision, and read what was published. Publishing compiles and tests, which
+ * takes time: it happens before the change is prepared, and the change only records it.
+ */
+import { Type } from 'typebox';
+import { toCanonicalJson } from '../core/canonical-json.ts';
+import { Failure } from '../core/failure.ts';
+import type { PolicyAdministration } from '../policy/administration.ts';
+import type { PolicySource } from '../policy/source.ts';
+import { policySourceSchema } from '../policy/source.ts';
+import type { RecordedRevision } from '../policy/state.ts';
+import { nameSchema } from '../registry/model.ts';
+import { type ChangeDeps, commitChange } from './changes.ts';
+import { type Answer, type Call, type Endpoint, endpoint } from './endpoint.ts';
+import {
+  historyOf,
+  historyQuerySchema,
+  historySchema,
+  pageOf,
+  pageQuerySchema,
+  pageSchema,
+} from './paging.ts';
+import { policySchema, policySummarySchema, revisionSchema } from './policy-schemas.ts';
+import { positionText } from './position-text.ts';
+import { checkPrecondition, toEntityTag } from './precondition.ts';
+import { componentRef } from './route-schema.ts';
+
+export interface PolicyDeps extends ChangeDeps {
+  readonly policies: PolicyAdministration;
+}
+
+const tag = 'policies';
+const policyParams = Type.Object({ name: nameSchema });
+
+export function policyEndpoints(deps: PolicyDeps): readonly Endpoint[] {
+  return [...policyObject(deps), ...revisionReads(deps)];
+}
+
+function policyObject(deps: PolicyDeps): readonly Endpoint[] {
+  const { policies } = deps;
+  const summary = componentRef('PolicySummary', policySummarySchema);
+  return [
+    endpoint({
+      operationId: 'listPolicies',
+      summary: 'List policies with their latest and their released revision',
+      tag,
+      method: 'GET',
+      url: '/v1/policies',
+      query: pageQuerySchema,
+      answer: pageSchema(summary),
+      handle: async ({ query }) => {
+        const named = policies.names().map((name) => ({ name }));
+        return {
+          body: pageOf(named, query, ({ name }) => summaryOf(policies, name, latestOf(policies, name))),
+        };
+      },
+    }),
+    endpoint({
+      operationId: 'getPolicy',
+      summary: 'Read the latest revision of a policy',
+      tag,
+      method: 'GET',
+      url: '/v1/policies/:name',
+      params: policyParams,
+      answer: componentRef('Policy', policySchema),
+      tagged: true,
+      failures: ['not_found'],
+      handle: async ({ params: { name } }) => {
+        const latest = latestOf(policies, name);
+        return { body: await contentOf(policies, name, latest), etag: toEntityTag(latest.digest) };
+      },
+    }),
+    endpoint({
+      operationId: 'putPolicy',
+      summary: 'Publish a revision of a policy; a release makes it live',
+      tag,
+      method: 'PUT',
+      url: '/v1/policies/:name',
+      params: policyParams,
+      body: componentRef('PolicySource', policySourceSchema),
+      answer: summary,
+      tagged: true,
+      condition: 'needed',
+      heavy: true,
+      failures: ['policy_rejected'],
+      handle: (call) => publish(deps, call),
+    }),
+  ];
+}
+
+/** Publishing what is the latest revision already is no change: no entry, the same entity tag. */
+async function publish(
+  deps: PolicyDeps,
+  call: Call<{ readonly name: string }, unknown, PolicySource>,
+): Promise<Answer<ReturnType<typeof summaryOf>>> {
+  const { policies } = deps;
+  const { name } = call.params;
+  const precondition = call.precondition();
+  const check = (): RecordedRevision | undefined => {
+    const latest = policies.revisions(name).at(-1);
+    checkPrecondition(precondition, latest && toEntityTag(latest.digest));
+    return latest;
+  };
+  await deps.follower.sync(call.signal);
+  check(); // before the work, and again in the change: the work takes seconds
+  const { draft } = await policies.publish(name, call.body, call.signal);
+  await deps.follower.sync(call.signal);
+  const latest = check();
+  if (latest !== undefined && isSame(latest.body, draft.body)) {
+    return { body: summaryOf(policies, name, latest), etag: toEntityTag(latest.digest) };
+  }
+  const changed = await commitChange(deps, call, () => ({ result: check() === undefined, drafts: [draft] }));
+  const { position } = changed;
+  const created = !changed.replayed && changed.result;
+  const published = policies.revisions(name).findLast(({ digest }) => digest === position.digest);
+  if (published === undefined)
+    throw new Failure('internal', 'the revision was published, and cannot be read');
+  return {
+    body: summaryOf(policies, name, published),
+    created,
+    etag: toEntityTag(position.digest),
+    position,
+  };
+}
+
+function revisionReads({ policies }: PolicyDeps): readonly Endpoint[] {
+  return [
+    endpoint({
+      operationId: 'listRevisions',
+      summary: 'List the revisions of a policy',
+      tag,
+      method: 'GET',
+      url: '/v1/policies/:name/revisions',
+      params: policyParams,
+      query: historyQuerySchema,
+      answer: historySchema(componentRef('Revision', revisionSchema)),
+      failures: ['not_found'],
+      handle: async ({ params: { name }, query }) => {
+        latestOf(policies, name);
+        const toItem = ({ revision, at, ...place }: RecordedRevision) => ({
+          revision,
+          position: positionText(place),
+          at,
+        });
+        return { body: historyOf(policies.revisions(name), query, toItem) };
+      },
+    }),
+    endpoint({
+      operationId: 'getRevision',
+      summary: 'Read one revision of a policy, which never changes',
+      tag,
+      method: 'GET',
+      url: '/v1/policies/:name/revisions/:revision',
+      params: Type.Object({ name: nameSchema, revision: revisionSchema.properties.revision }),
+      answer: componentRef('Policy', policySchema),
+      tagged: true,
+      failures: ['not_found'],
+      handle: async ({ params: { name, revision } }) => {
+        const found = policies.revisions(name).findLast((candidate) => candidate.revision === revision);
+        if (found === undefined) throw new Failure('not_found', 'this policy has no such revision');
+        return { body: await contentOf(policies, name, found), etag: toEntityTag(found.digest) };
+      },
+    }),
+  ];
+}
+
+function latestOf(policies: PolicyAdministration, name: string): RecordedRevision {
+  const latest = policies.revisions(name).at(-1);
+  if (latest === undefined) throw new Failure('not_found', 'there is no policy of this name');
+  return latest;
+}
+
+function summaryOf(policies: PolicyAdministration, name: string, { revision, at }: RecordedRevision) {
+  const released = policies.released(name)?.revision;
+  return { name, revision, at, ...(released !== undefined && { released }) };
+}
+
+async function contentOf(policies: PolicyAdministration, name: string, { revision, at }: RecordedRevision) {
+  return { ...(await policies.source(revision)), name, revision, at };
+}
+
+/** The same source compiled by another toolchain is another artefact, which is worth an entry. */
+function isSame(a: object, b: object): boolean {
+  return toCanonicalJson(a) === toCanonicalJson(b);
+}

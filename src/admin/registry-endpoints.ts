@@ -1,0 +1,209 @@
+/** Services, grants, nodes and settings: the registry over REST. */
+import { Type } from 'typebox';
+import { Failure, type FailureIssue } from '../core/failure.ts';
+import type { JsonObject } from '../core/json.ts';
+import {
+  deleteGrant,
+  deleteNode,
+  deleteService,
+  putGrant,
+  putNode,
+  putService,
+  putSettings,
+} from '../registry/commit.ts';
+import {
+  grantSchema,
+  nameSchema,
+  nodeSchema,
+  type Service,
+  type Settings,
+  serviceSchema,
+  settingsSchema,
+} from '../registry/model.ts';
+import type { RegistryView } from '../registry/state.ts';
+import { type NodeStatus, UNKNOWN_NODE } from '../xds/node-status.ts';
+import type { ChangeDeps } from './changes.ts';
+import { type Endpoint, endpoint } from './endpoint.ts';
+import { nodeStatusSchema, toNodeStatusView } from './node-status.ts';
+import { objectEndpoints, putObject } from './object-endpoints.ts';
+import { toEntityTag } from './precondition.ts';
+import { componentRef } from './route-schema.ts';
+
+export interface RegistryDeps extends ChangeDeps {
+  readonly registry: RegistryView;
+  /** whether a revision of it was ever published */
+  readonly isPolicy: (name: string) => boolean;
+  /** what an Envoy that is this node is started with */
+  readonly bootstrapOf: (id: string) => JsonObject;
+  /** undefined: this process knows nothing of it */
+  readonly nodeStatus: (id: string) => NodeStatus | undefined;
+}
+
+const serviceParams = Type.Object({ name: nameSchema });
+const grantParams = Type.Object({ service: nameSchema, id: nameSchema });
+const nodeParams = Type.Object({ id: nameSchema });
+
+export function registryEndpoints(deps: RegistryDeps): readonly Endpoint[] {
+  const { registry } = deps;
+  const services = objectEndpoints(
+    {
+      noun: 'Service',
+      tag: 'services',
+      url: '/v1/services',
+      params: serviceParams,
+      schema: serviceSchema,
+      port: {
+        get: ({ name }) => registry.service(name),
+        list: () => registry.services(),
+        put: ({ name }, service) => {
+          refuseUnknownPolicies(deps, policiesOfService(service));
+          return putService(registry, name, service);
+        },
+        remove: ({ name }) => deleteService(registry, name),
+      },
+    },
+    deps,
+  );
+  const grants = objectEndpoints(
+    {
+      noun: 'Grant',
+      tag: 'grants',
+      url: '/v1/services/:service/grants',
+      params: grantParams,
+      schema: grantSchema,
+      port: {
+        get: ({ service, id }) => registry.grant(service, id),
+        list: ({ service = '' }) => {
+          if (registry.service(service) === undefined)
+            throw new Failure('not_found', 'there is no such service');
+          return registry.grantsOf(service);
+        },
+        put: ({ service, id }, grant) => putGrant(registry, service, id, grant),
+        remove: ({ service, id }) => deleteGrant(registry, service, id),
+      },
+    },
+    deps,
+  );
+  const nodes = objectEndpoints(
+    {
+      noun: 'Node',
+      tag: 'nodes',
+      url: '/v1/nodes',
+      params: nodeParams,
+      schema: nodeSchema,
+      port: {
+        get: ({ id }) => registry.node(id),
+        list: () => registry.nodes(),
+        put: ({ id }, node) => putNode(registry, id, node),
+        remove: ({ id }) => deleteNode(registry, id),
+      },
+    },
+    deps,
+  );
+  return [...services, ...grants, ...nodes, ...nodeViews(deps), ...settingsEndpoints(deps)];
+}
+
+function nodeViews({ registry, bootstrapOf, nodeStatus }: RegistryDeps): readonly Endpoint[] {
+  const expectNode = (id: string): void => {
+    if (registry.node(id) === undefined) throw new Failure('not_found', 'there is no node of this id');
+  };
+  return [
+    endpoint({
+      operationId: 'getNodeBootstrap',
+      summary: 'The bootstrap that the Envoy of a node is started with',
+      tag: 'nodes',
+      method: 'GET',
+      url: '/v1/nodes/:id/bootstrap',
+      params: nodeParams,
+      answer: Type.Unsafe<JsonObject>({ type: 'object', description: 'envoy.config.bootstrap.v3.Bootstrap' }),
+      failures: ['not_found'],
+      handle: async ({ params: { id } }) => {
+        expectNode(id);
+        return { body: bootstrapOf(id) };
+      },
+    }),
+    endpoint({
+      operationId: 'getNodeStatus',
+      summary: 'What the Envoy of a node has accepted and refused, as this process knows it',
+      tag: 'nodes',
+      method: 'GET',
+      url: '/v1/nodes/:id/status',
+      params: nodeParams,
+      answer: componentRef('NodeStatus', nodeStatusSchema),
+      failures: ['not_found'],
+      handle: async ({ params: { id } }) => {
+        expectNode(id);
+        return { body: toNodeStatusView(nodeStatus(id) ?? UNKNOWN_NODE) };
+      },
+    }),
+  ];
+}
+
+function settingsEndpoints(deps: RegistryDeps): readonly Endpoint[] {
+  const value = componentRef('Settings', settingsSchema);
+  return [
+    endpoint({
+      operationId: 'getSettings',
+      summary: 'Read the settings; there are none until they are put',
+      tag: 'settings',
+      method: 'GET',
+      url: '/v1/settings',
+      answer: value,
+      tagged: true,
+      failures: ['not_found'],
+      handle: async () => {
+        const settings = deps.registry.settings();
+        if (settings === undefined) throw new Failure('not_found', 'no settings have been put yet');
+        return { body: settings.value, etag: toEntityTag(settings.digest) };
+      },
+    }),
+    endpoint({
+      operationId: 'putSettings',
+      summary: 'Create or replace the settings',
+      tag: 'settings',
+      method: 'PUT',
+      url: '/v1/settings',
+      body: value,
+      answer: value,
+      tagged: true,
+      condition: 'needed',
+      failures: ['registry_rejected'],
+      handle: (call) =>
+        putObject(deps, call, {
+          current: () => deps.registry.settings(),
+          draft: () => {
+            refuseUnknownPolicies(deps, policiesOfSettings(call.body));
+            return putSettings(deps.registry, call.body);
+          },
+        }),
+    }),
+  ];
+}
+
+type NamedPolicy = readonly [pointer: string, name: string];
+
+function policiesOfService({ policy }: Service): readonly NamedPolicy[] {
+  return policy === undefined ? [] : [['/policy', policy]];
+}
+
+function policiesOfSettings({ defaultPolicy, selectablePolicies = [] }: Settings): readonly NamedPolicy[] {
+  return [
+    ...(defaultPolicy === undefined ? [] : [['/defaultPolicy', defaultPolicy] as const]),
+    ...selectablePolicies.map((name, index) => [`/selectablePolicies/${index}`, name] as const),
+  ];
+}
+
+/** A misspelt name would be found by the first request, as 503. */
+function refuseUnknownPolicies(deps: RegistryDeps, named: readonly NamedPolicy[]): void {
+  const issues = named
+    .filter(([, name]) => !deps.isPolicy(name))
+    .map(
+      ([pointer, name]): FailureIssue => ({
+        pointer,
+        code: 'policy_unknown',
+        message: `there is no policy "${name}"; publish it first`,
+      }),
+    );
+  if (issues.length > 0)
+    throw new Failure('registry_rejected', 'a policy is named that does not exist', { issues });
+}

@@ -1,0 +1,113 @@
+/** API tokens over REST. The text of a token is in the answer that issues it and nowhere else. */
+import { Type } from 'typebox';
+import { Failure } from '../core/failure.ts';
+import { type ChangeDeps, commitChange, commitOnce } from './changes.ts';
+import { type Endpoint, endpoint } from './endpoint.ts';
+import { pageOf, pageQuerySchema, pageSchema } from './paging.ts';
+import { checkPrecondition, isConditional, toEntityTag } from './precondition.ts';
+import { componentRef } from './route-schema.ts';
+import { issuedTokenSchema, newTokenSchema, type TokenView, tokenSchema } from './token-schemas.ts';
+import type { ApiToken } from './token-state.ts';
+import { createIssuedToken, SCOPE_ALL } from './tokens.ts';
+
+const tokenParams = Type.Object({ id: Type.String({ minLength: 1, maxLength: 64 }) });
+const tag = 'tokens';
+
+export function tokenEndpoints(deps: ChangeDeps): readonly Endpoint[] {
+  const { tokens } = deps;
+  const tokenRef = componentRef('Token', tokenSchema);
+
+  return [
+    endpoint({
+      operationId: 'issueToken',
+      summary: 'Issue a token; only this answer shows it',
+      tag,
+      method: 'POST',
+      url: '/v1/tokens',
+      body: componentRef('NewToken', newTokenSchema),
+      answer: componentRef('IssuedToken', issuedTokenSchema),
+      tagged: true,
+      oneTimeToken: true,
+      failures: ['registry_rejected', 'already_exists'],
+      handle: async (call) => {
+        const { name } = call.body;
+        const scopes = [SCOPE_ALL];
+        const issued = createIssuedToken({ name, scopes, expiresAt: call.body.expiresAt }, deps);
+        const { replayed, position } = await commitOnce(deps, call, 'issueToken', (request) => {
+          const draft = { ...issued.draft, body: { ...issued.draft.body, request } };
+          // The use of a one-time token and the token that it issues are one commit.
+          return call.caller.oneTime
+            ? [{ kind: 'token.redeem', body: { id: call.caller.id } }, draft]
+            : [draft];
+        });
+        if (replayed) {
+          throw new Failure(
+            'already_exists',
+            'this call has issued a token before, and a token is shown once; revoke it and issue another',
+          );
+        }
+        const { id, token, expiresAt } = issued;
+        const body = { id, name, token, scopes, expiresAt };
+        return { body, created: true, etag: toEntityTag(position.digest), position };
+      },
+    }),
+    endpoint({
+      operationId: 'listTokens',
+      summary: 'List tokens, without their text',
+      tag,
+      method: 'GET',
+      url: '/v1/tokens',
+      query: pageQuerySchema,
+      answer: pageSchema(tokenRef),
+      handle: async ({ query }) => {
+        const byId = tokens.list().map((token) => ({ name: token.id, token }));
+        return { body: pageOf(byId, query, ({ token }) => toView(token)) };
+      },
+    }),
+    endpoint({
+      operationId: 'getToken',
+      summary: 'Read about a token, without its text',
+      tag,
+      method: 'GET',
+      url: '/v1/tokens/:id',
+      params: tokenParams,
+      answer: tokenRef,
+      tagged: true,
+      failures: ['not_found'],
+      handle: async ({ params }) => {
+        const token = found(tokens.get(params.id));
+        return { body: toView(token), etag: toEntityTag(token.digest) };
+      },
+    }),
+    endpoint({
+      operationId: 'revokeToken',
+      // The one change that needs no condition: it has one outcome, and whoever revokes may be in a hurry.
+      summary: 'Revoke a token at once and for good',
+      tag,
+      method: 'DELETE',
+      url: '/v1/tokens/:id',
+      params: tokenParams,
+      condition: 'possible',
+      failures: ['not_found'],
+      handle: async (call) => {
+        const precondition = call.precondition();
+        const { id } = call.params;
+        const { position } = await commitChange(deps, call, () => {
+          const tag = toEntityTag(found(tokens.get(id)).digest);
+          if (isConditional(precondition)) checkPrecondition(precondition, tag);
+          return { drafts: [{ kind: 'token.revoke', body: { id } }], result: undefined };
+        });
+        return { body: undefined, position };
+      },
+    }),
+  ];
+}
+
+function toView({ id, name, scopes, expiresAt, issuedAt, oneTime, ended }: ApiToken): TokenView {
+  return { id, name, scopes: [...scopes], expiresAt, issuedAt, oneTime, ended };
+}
+
+function found(token: ApiToken | undefined): ApiToken {
+  if (token === undefined) throw new Failure('not_found', 'there is no token of this id');
+  return token;
+}

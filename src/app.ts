@@ -1,0 +1,175 @@
+/**
+ * The application: configuration → storage → follower → policies → roles → listeners. The only place that constructs
+ * and connects; the reverse order is the stop.
+ */
+import { readFile } from 'node:fs/promises';
+import { createOneTimeToken } from './admin/tokens.ts';
+import type { Config } from './config/schema.ts';
+import { systemClock } from './core/clock.ts';
+import { Failure } from './core/failure.ts';
+import { acquireAll } from './core/resources.ts';
+import type { Writer } from './journal/fold.ts';
+import { systemRandom } from './journal/random.ts';
+import { createWriter } from './journal/writer.ts';
+import { createOpsServer } from './ops/server.ts';
+import { createActivePolicies } from './policy/active.ts';
+import { createToolchain } from './rego/toolchain.ts';
+import { createAdminRole } from './roles/admin.ts';
+import { createAuthzServer } from './roles/authz.ts';
+import { createControlRole } from './roles/control.ts';
+import { type NamedPolicy, seedJournal } from './roles/seed.ts';
+import { openStorage } from './roles/storage.ts';
+import { createWorld, type World } from './roles/world.ts';
+import type { Logger } from './telemetry/logger.ts';
+import { createMetrics } from './telemetry/metrics.ts';
+import type { BuildResources } from './xds/build.ts';
+
+export interface AppOptions {
+  readonly config: Config;
+  readonly logger: Logger;
+  /** for an in-memory journal only */
+  readonly policies?: readonly NamedPolicy[];
+  /** tests bring their own */
+  readonly build?: BuildResources;
+}
+
+export interface App {
+  /** undefined: this process does not have the role */
+  readonly ports: {
+    readonly authz?: number;
+    readonly control?: number;
+    readonly admin?: number;
+    readonly ops: number;
+  };
+  readonly world: World;
+  /** For whoever holds the signing key and has no token any more, as `chancery dev` after a long pause. */
+  issueOneTimeToken(): Promise<string>;
+  /** Drains and stops everything, in the reverse order of the start. */
+  stop(): Promise<void>;
+}
+
+const DRAIN_MS = 5_000;
+const CHANGE_MS = 10_000;
+
+/** @throws Failure, with what could not be started; nothing is left running then */
+export async function startApp(options: AppOptions): Promise<App> {
+  const { value, release } = await acquireAll((stack) => start(options, stack));
+  const { setServing, ...app } = value;
+  return {
+    ...app,
+    async stop() {
+      setServing(false);
+      await release();
+    },
+  };
+}
+
+type Started = Omit<App, 'stop'> & { setServing(serving: boolean): void };
+
+async function start(
+  { config, logger, policies = [], build }: AppOptions,
+  stack: AsyncDisposableStack,
+): Promise<Started> {
+  const ambient = { clock: systemClock, random: systemRandom, logger, metrics: createMetrics() };
+  const has = (role: Config['roles'][number]): boolean => config.roles.includes(role);
+
+  const storage = stack.adopt(await openStorage(config, ambient), (it) => it.close());
+  const world = createWorld(config, storage, ambient);
+  const stopping = new AbortController();
+  await world.follower.start(stopping.signal);
+  stack.defer(async () => {
+    stopping.abort();
+    await world.follower.close();
+  });
+
+  const toolchain = stack.adopt(createToolchain(config.rego, logger), (it) => it.close());
+  const active = createActivePolicies({
+    view: world.state.policies.view,
+    blobs: world.blobs,
+    options: config.policy,
+    ...ambient,
+  });
+  stack.defer(world.follower.onApplied(({ changed }) => active.follow(changed)));
+  await active.loadAll();
+
+  const writer = storage.signingKey && createWriter({ ...world, signingKey: storage.signingKey });
+  if (config.store === undefined && writer !== undefined) {
+    const { tokenFile } = config.admin;
+    const token = tokenFile === undefined ? {} : { token: await readToken(tokenFile) };
+    await seedJournal({ policies, state: config.state, ...token }, world, writer, toolchain);
+    await active.settled();
+  }
+
+  let ready = false;
+  const ops = createOpsServer({ metrics: ambient.metrics, notReady: () => notReady(ready, world) });
+  stack.defer(() => ops.close());
+  const opsPort = await ops.listen(config.ops);
+  const ports: { authz?: number; control?: number; admin?: number; ops: number } = { ops: opsPort };
+
+  const authz = has('authz') ? createAuthzServer(config, world, active) : undefined;
+  if (authz !== undefined) {
+    stack.defer(() => authz.close(DRAIN_MS));
+    ports.authz = await authz.listen();
+  }
+  const control = has('control')
+    ? createControlRole(config, world, ports.authz ?? config.authz.port, build)
+    : undefined;
+  if (control !== undefined) {
+    stack.defer(async () => {
+      control.ads.close();
+      await control.server.close(DRAIN_MS);
+    });
+    ports.control = await control.server.listen();
+  }
+  // Without a store and without a token nobody could be told apart: then there is no admin API.
+  if (
+    has('admin') &&
+    writer !== undefined &&
+    (config.store !== undefined || config.admin.tokenFile !== undefined)
+  ) {
+    const admin = await createAdminRole({
+      config,
+      world,
+      writer,
+      toolchain,
+      nodeStatus: (id) => control?.ads.nodeStatus(id),
+      controlPort: ports.control ?? config.control.port,
+    });
+    stack.defer(() => admin.close(DRAIN_MS));
+    ports.admin = await admin.listen(config.admin);
+  }
+
+  const setServing = (serving: boolean): void => {
+    ready = serving;
+    authz?.setServing(serving);
+    control?.server.setServing(serving);
+  };
+  setServing(true);
+  logger.info({ ports, position: world.follower.position() }, 'Chancery is ready');
+  return { ports, world, issueOneTimeToken: () => issueOneTimeToken(world, writer), setServing };
+}
+
+function notReady(ready: boolean, { follower }: World): readonly string[] {
+  const trouble = follower.trouble();
+  return [...(ready ? [] : ['starting or stopping']), ...(trouble === undefined ? [] : [trouble])];
+}
+
+async function issueOneTimeToken(world: World, writer: Writer | undefined): Promise<string> {
+  if (writer === undefined) throw new Failure('internal', 'only role admin can issue a token');
+  const { id, token, draft } = createOneTimeToken(world);
+  const change = {
+    id: `one-time:${id}`,
+    actor: 'system:dev',
+    prepare: () => ({ drafts: [draft] as const, result: undefined }),
+  };
+  await writer.change(change, AbortSignal.timeout(CHANGE_MS));
+  return token;
+}
+
+async function readToken(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (cause) {
+    throw new Failure('request_malformed', 'admin.tokenFile cannot be read', { cause });
+  }
+}

@@ -1,0 +1,104 @@
+/** The `chancery` command. */
+import { Command, CommanderError } from 'commander';
+import { type ConfigSources, ConfigurationError, loadConfig } from '../config/load.ts';
+import type { Config } from '../config/schema.ts';
+import { Failure } from '../core/failure.ts';
+import { createLogger } from '../telemetry/logger.ts';
+import { devCommand } from './dev-command.ts';
+import { initInstance, writeSecretFile } from './init-command.ts';
+import { complain, say } from './output.ts';
+import { serveCommand } from './serve-command.ts';
+import { verifyCommand } from './verify-command.ts';
+
+interface ConfigFlags {
+  readonly config?: string;
+  readonly set: readonly string[];
+}
+
+/** @returns the exit code: 0 done, 1 refused or failed, 2 not understood */
+export async function run(args: readonly string[]): Promise<number> {
+  let exitCode = 0;
+  const program = buildProgram((code) => {
+    exitCode = code;
+  });
+  try {
+    await program.parseAsync(args, { from: 'user' });
+    return exitCode;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    for (const line of explain(error)) complain(`chancery: ${line}`);
+    return error instanceof ConfigurationError ? 2 : 1;
+  }
+}
+
+function buildProgram(finish: (code: number) => void): Command {
+  const program = new Command('chancery')
+    .description('Envoy external authorization, policy administration and control plane')
+    .exitOverride();
+
+  withConfig(program.command('serve'))
+    .description('run the roles of the configuration; policy files and folders are for a journal in memory')
+    .argument('[policies...]', 'Rego files or folders; each folder is a policy of its name')
+    .action(async (policies: string[], flags: ConfigFlags) =>
+      finish(await serveCommand(toConfig(flags), policies)),
+    );
+
+  withConfig(program.command('init'))
+    .description('begin a journal: store, signing key, genesis, one-time admin token')
+    .option('--token-file <file>', 'write the one-time token to a new 0600 file instead of the terminal')
+    .action(async (flags: ConfigFlags & { readonly tokenFile?: string }) => {
+      const { genesisDigest, token } = await initInstance(
+        toConfig(flags, true),
+        false,
+        createLogger('error'),
+      );
+      say(`journal.genesis: ${genesisDigest}`);
+      if (flags.tokenFile === undefined) say(`one-time admin token (one hour, one use): ${token}`);
+      else writeSecretFile(flags.tokenFile, token);
+    });
+
+  program
+    .command('dev')
+    .description(
+      'everything on this machine: all roles, a real Envoy, a sample upstream, a development issuer',
+    )
+    .action(async () => finish(await devCommand()));
+
+  const store = program.command('store').description('the store of the journal');
+  withConfig(store.command('verify'))
+    .description('check every entry, body and blob, and the chain back to the pinned genesis')
+    .action(async (flags: ConfigFlags) =>
+      finish(await verifyCommand(toConfig(flags, true), createLogger('error'))),
+    );
+
+  return program;
+}
+
+function withConfig(command: Command): Command {
+  return command
+    .exitOverride()
+    .option('--config <file>', 'YAML or JSON')
+    .option(
+      '--set <path=value>',
+      'one setting, for example admin.port=8181; may be repeated',
+      (value, all: string[]) => [...all, value],
+      [],
+    );
+}
+
+function toConfig({ config, set }: ConfigFlags, unpinned = false): Config {
+  const sources: ConfigSources = { env: 'process', set, ...(config === undefined ? {} : { file: config }) };
+  return loadConfig(sources, { unpinned });
+}
+
+function explain(error: unknown): readonly string[] {
+  if (error instanceof ConfigurationError) return error.message.split('\n');
+  if (!(error instanceof Failure))
+    return [error instanceof Error ? (error.stack ?? error.message) : String(error)];
+  const lines = error.issues.map(({ file, line, column, pointer, message }) => {
+    const place =
+      file === undefined ? pointer : [file, line, column].filter((part) => part !== undefined).join(':');
+    return place === undefined ? message : `${place}: ${message}`;
+  });
+  return [`${error.detail} (${error.code})`, ...lines];
+}

@@ -1,0 +1,31 @@
+import type { Config } from '../config/schema.ts';
+import { isDigest } from '../core/digest.ts';
+import { Failure } from '../core/failure.ts';
+import { verifyStore } from '../journal/verify-store.ts';
+import { openStore } from '../store/open.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import { say } from './output.ts';
+
+/** @returns 0 when the journal is whole and anchored to its pin, else 1 */
+export async function verifyCommand(config: Config, logger: Logger): Promise<number> {
+  if (config.store === undefined)
+    throw new Failure('request_malformed', '`store verify` needs store.sqlite.path');
+  const store = await openStore(config.store, logger);
+  try {
+    const { genesis } = config.journal;
+    const { ok, anchored, head, entries, erased, problems } = await verifyStore({
+      journal: store.journal,
+      blobs: store.blobs,
+      expectations: isDigest(genesis) ? { genesis } : {},
+    });
+    for (const { seq, message } of problems) say(`seq ${seq}: ${message}`);
+    if (erased.length > 0) say(`erased bodies: seq ${erased.join(', ')}`);
+    const verdict = ok
+      ? `consistent, ${anchored ? 'anchored' : 'not anchored (journal.genesis is not set)'}`
+      : 'broken';
+    say(`${verdict}: ${entries} entries, head ${head.epoch}.${head.seq} ${head.digest}`);
+    return ok && anchored ? 0 : 1;
+  } finally {
+    await store.close();
+  }
+}

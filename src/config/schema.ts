@@ -1,0 +1,78 @@
+/**
+ * The one configuration file: what opens the store and the listeners. Everything that decides is in the journal;
+ * `state` is for `serve` without a store, whose journal lives in memory.
+ */
+import { type Static, Type } from 'typebox';
+import { adminOptionsSchema } from '../admin/options.ts';
+import { extAuthzOptionsSchema } from '../ext-authz/options.ts';
+import { grpcOptionsSchema } from '../grpc/options.ts';
+import { identityOptionsSchema } from '../identity/options.ts';
+import { journalOptionsSchema } from '../journal/options.ts';
+import { opsOptions } from '../ops/options.ts';
+import { policyOptions } from '../policy/options.ts';
+import { regoOptions } from '../rego/options.ts';
+import { storeOptionsSchema } from '../store/options.ts';
+import { LOG_LEVELS } from '../telemetry/logger.ts';
+
+export const ROLES = ['admin', 'authz', 'control'] as const;
+
+const port = (standard: number) =>
+  Type.Integer({ minimum: 0, maximum: 65535, default: standard, description: '0: any free port' });
+const roleSchema = Type.Enum([...ROLES]);
+
+export const configSchema = Type.Object(
+  {
+    roles: Type.Array(roleSchema, {
+      default: [...ROLES],
+      minItems: 1,
+      uniqueItems: true,
+      description: 'what this process does',
+    }),
+    log: Type.Object(
+      {
+        level: Type.Enum([...LOG_LEVELS], { default: 'info' }),
+      },
+      { additionalProperties: false, default: {} },
+    ),
+    store: Type.Optional(storeOptionsSchema),
+    journal: Type.Object(
+      { ...journalOptionsSchema.properties },
+      { additionalProperties: false, default: {} },
+    ),
+    identity: Type.Object(
+      { ...identityOptionsSchema.properties },
+      { additionalProperties: false, default: {} },
+    ),
+    rego: regoOptions,
+    policy: policyOptions,
+    authz: Type.Object(
+      { ...grpcOptionsSchema.properties, ...extAuthzOptionsSchema.properties, port: port(9191) },
+      { additionalProperties: false, default: {}, description: 'ext_authz and health over gRPC' },
+    ),
+    control: Type.Object(
+      { ...grpcOptionsSchema.properties, port: port(18000) },
+      { additionalProperties: false, default: {}, description: 'delta ADS over gRPC' },
+    ),
+    admin: Type.Object(
+      { ...adminOptionsSchema.properties },
+      { additionalProperties: false, default: {}, description: 'policy admin REST' },
+    ),
+    ops: opsOptions,
+    state: Type.Optional(
+      Type.Object(
+        {
+          settings: Type.Optional(Type.Unknown()),
+          issuers: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
+          services: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
+          grants: Type.Optional(Type.Record(Type.String(), Type.Record(Type.String(), Type.Unknown()))),
+        },
+        {
+          additionalProperties: false,
+          description: 'the first entries of an in-memory journal; the objects of the REST API by name',
+        },
+      ),
+    ),
+  },
+  { additionalProperties: false },
+);
+export type Config = Static<typeof configSchema>;

@@ -1,0 +1,85 @@
+/**
+ * From a request to a decision, in a straight line. Nothing here knows of gRPC or of Envoy.
+ *
+ * No step can turn into an allow by failing: whatever is thrown is "could not decide", which the caller denies.
+ */
+import type { AuthorizationRequest } from '../core/authorization-request.ts';
+import type { Decision } from '../core/decision.ts';
+import { Failure } from '../core/failure.ts';
+import type { JsonObject } from '../core/json.ts';
+import type { AuthenticateMode, Principal } from '../core/principal.ts';
+import { deny } from './denial.ts';
+import { type RawResult, toDecision } from './output.ts';
+import { type Selection, type ServiceLookup, selectPolicy } from './select-policy.ts';
+
+/** The running revision of one policy. */
+export interface RunningPolicy {
+  readonly name: string;
+  readonly revision: string;
+  /** @param input  JSON in UTF-8. Throws when it cannot be evaluated. */
+  evaluate(entrypoint: string, input: Uint8Array): RawResult;
+}
+
+export interface RunningPolicies {
+  select(name: string): RunningPolicy | undefined;
+  /** names of the policies with a released revision */
+  releasedNames(): readonly string[];
+}
+
+/** Until when an answer is of use. The signal is made when somebody has to wait. */
+export interface Deadline {
+  /** milliseconds since the epoch */
+  readonly atMs: number;
+  signal(): AbortSignal;
+}
+
+export interface DecideDeps {
+  readonly registry: ServiceLookup;
+  readonly policies: RunningPolicies;
+  /** credential in, principal out: see `identity/authenticate.ts` */
+  readonly authenticate: (
+    request: AuthorizationRequest,
+    mode: AuthenticateMode,
+    signal: () => AbortSignal,
+  ) => Promise<Principal | 'authentication_required'>;
+}
+
+/**
+ * @throws Failure  when no decision can be made: credential_*, issuer_*, peer_mismatch, policy_not_loaded,
+ *         policy_failed, request_malformed, deadline_exceeded
+ */
+export async function decide(
+  request: AuthorizationRequest,
+  deps: DecideDeps,
+  deadline: Deadline,
+): Promise<Decision> {
+  const selection = selectPolicy(request, deps.registry, () => deps.policies.releasedNames());
+  if (selection === 'selector_mismatch') return deny(selection);
+
+  const principal = await deps.authenticate(request, selection.authenticate, () => deadline.signal());
+  if (principal === 'authentication_required') return deny(principal);
+
+  const policy = deps.policies.select(selection.policy);
+  if (policy === undefined) {
+    throw new Failure('policy_not_loaded', `the policy ${selection.policy} has no released revision`);
+  }
+  return toDecision(evaluate(policy, selection, request.writeInput(toIdentity(principal))));
+}
+
+function evaluate(policy: RunningPolicy, selection: Selection, input: Uint8Array): RawResult {
+  try {
+    return policy.evaluate(selection.entrypoint, input);
+  } catch (thrown) {
+    throw Failure.from(thrown, 'policy_failed');
+  }
+}
+
+/** `input.identity`: `{}` for anonymous. */
+function toIdentity({ workload, user }: Principal): JsonObject {
+  return {
+    ...(workload !== undefined && { workload: { spiffe: workload.spiffe } }),
+    ...(user !== undefined && {
+      user: { issuer: user.issuer, subject: user.subject, claims: user.claims },
+    }),
+  };
+}

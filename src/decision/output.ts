@@ -1,0 +1,138 @@
+/**
+ * What a policy said, as a Decision: opa-envoy-plugin's result document.
+ *
+ * `true`, `false`, or an object with a boolean `allowed`. Keys that only make sense on an allow are not looked at on
+ * a denial, and the other way round; unknown keys are ignored. Three differences, all towards closed: undefined is a
+ * denial, not an RPC error; every odd shape is one too (Failure policy_failed); and a header that no proxy can send
+ * is an odd shape, since a proxy that drops `x-user` would let the client's own pass.
+ */
+import type { AllowObligations, Decision, HeaderPair } from '../core/decision.ts';
+import { Failure } from '../core/failure.ts';
+import { isJsonObject, type Json, type JsonObject } from '../core/json.ts';
+import { deny } from './denial.ts';
+import { isDenialStatus, isIntegerText } from './http-status.ts';
+
+const NO_OBLIGATIONS: AllowObligations = {
+  requestHeaders: [],
+  requestHeadersToRemove: [],
+  responseHeaders: [],
+  queryParametersToSet: [],
+  queryParametersToRemove: [],
+};
+/** Levels of objects and lists in `dynamic_metadata`: three messages each, and Envoy reads 100. */
+const MAX_METADATA_DEPTH = 30;
+/** RFC 9110, section 5.1; a leading colon for the pseudo headers of HTTP/2 */
+const HEADER_NAME = /^:?[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+/** RFC 9110, section 5.5 */
+const NOT_IN_A_HEADER_VALUE = ['\0', '\r', '\n'];
+
+/** What a policy said; `text` is the JSON of `value`, with the text of its numbers. */
+export type RawResult =
+  | { readonly defined: false }
+  | { readonly defined: true; readonly value: Json; readonly text: string };
+
+/** @throws Failure policy_failed  when the result has not the form of a decision */
+export function toDecision(result: RawResult): Decision {
+  if (!result.defined) return deny('policy_undefined');
+  const { value } = result;
+  if (typeof value === 'boolean') return value ? allowed({}) : denied({}, result.text);
+  if (!isJsonObject(value)) throw odd('the result is neither a boolean nor an object');
+  const verdict = own(value, 'allowed');
+  if (typeof verdict !== 'boolean') throw odd('`allowed` is not a boolean');
+  return verdict ? allowed(value) : denied(value, result.text);
+}
+
+function allowed(value: JsonObject): Decision {
+  return {
+    effect: 'allow',
+    reason: 'policy_allowed',
+    obligations:
+      Object.keys(value).length === 0
+        ? NO_OBLIGATIONS
+        : {
+            requestHeaders: headersOf(value, 'headers'),
+            requestHeadersToRemove: stringsOf(value, 'request_headers_to_remove'),
+            responseHeaders: headersOf(value, 'response_headers_to_add'),
+            queryParametersToSet: pairsOf(own(value, 'query_parameters_to_set'), 'query_parameters_to_set'),
+            queryParametersToRemove: stringsOf(value, 'query_parameters_to_remove'),
+          },
+    dynamicMetadata: metadataOf(value),
+  };
+}
+
+function denied(value: JsonObject, text: string): Decision {
+  const body = own(value, 'body') ?? (Object.hasOwn(value, 'body') ? null : '');
+  if (typeof body !== 'string') throw odd('`body` is not a string');
+  return {
+    effect: 'deny',
+    reason: 'policy_denied',
+    response: { status: statusOf(value, text), headers: headersOf(value, 'headers'), body },
+    dynamicMetadata: metadataOf(value),
+  };
+}
+
+function statusOf(value: JsonObject, text: string): number {
+  const status = own(value, 'http_status');
+  if (status === undefined) return 403;
+  if (typeof status !== 'number' || !isDenialStatus(status)) {
+    throw odd('`http_status` is not a status that a proxy can answer');
+  }
+  if (!isIntegerText(text, 'http_status')) throw odd('`http_status` is not written as an integer');
+  return status;
+}
+
+/** An object, or a list of objects; each value a string or a list of strings. */
+function headersOf(value: JsonObject, key: string): readonly HeaderPair[] {
+  const headers = own(value, key);
+  const groups = Array.isArray(headers) ? headers : [headers];
+  const pairs = groups.flatMap((group: Json | undefined) => pairsOf(group, key));
+  for (const [name, content] of pairs) {
+    if (!HEADER_NAME.test(name)) throw odd(`\`${key}\` holds a name that is no header name`);
+    if (NOT_IN_A_HEADER_VALUE.some((character) => content.includes(character)))
+      throw odd(`\`${key}\` holds a value that no header can have`);
+  }
+  return pairs;
+}
+
+function pairsOf(group: Json | undefined, key: string): readonly HeaderPair[] {
+  if (group === undefined) return [];
+  if (!isJsonObject(group)) throw odd(`\`${key}\` is not an object`);
+  return Object.entries(group).flatMap(([name, content]) =>
+    (Array.isArray(content) ? content : [content]).map((element: Json): HeaderPair => {
+      if (typeof element !== 'string') throw odd(`\`${key}\` holds a value that is not a string`);
+      return [name, element];
+    }),
+  );
+}
+
+function stringsOf(value: JsonObject, key: string): readonly string[] {
+  const list = own(value, key);
+  if (list === undefined) return [];
+  if (!Array.isArray(list)) throw odd(`\`${key}\` is not a list`);
+  return list.map((element: Json) => {
+    if (typeof element !== 'string') throw odd(`\`${key}\` holds a value that is not a string`);
+    return element;
+  });
+}
+
+function metadataOf(value: JsonObject): JsonObject {
+  const metadata = own(value, 'dynamic_metadata');
+  if (metadata === undefined) return {};
+  if (!isJsonObject(metadata)) throw odd('`dynamic_metadata` is not an object');
+  if (isDeeper(metadata, MAX_METADATA_DEPTH)) throw odd('`dynamic_metadata` is nested too deeply');
+  return metadata;
+}
+
+function isDeeper(value: Json, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return levels === 0 || Object.values(value).some((member: Json) => isDeeper(member, levels - 1));
+}
+
+/** A policy may name a member `constructor`; what it did not name is not there. */
+function own(value: JsonObject, key: string): Json | undefined {
+  return Object.hasOwn(value, key) ? value[key] : undefined;
+}
+
+function odd(detail: string): Failure {
+  return new Failure('policy_failed', detail);
+}

@@ -1,0 +1,137 @@
+/**
+ * Checks a JSON text and writes it again, for a reader that checks nothing itself: the WASM runtime accepts `[1,]`,
+ * `01` and trailing junk, so that text of a client never reaches it as it came.
+ *
+ * RFC 8259, without extensions: no BOM, nothing after the value. The text of numbers stays (`1.0`, `1e400`,
+ * `9007199254740993`), of members with one name the last stays, a lone surrogate becomes U+FFFD.
+ */
+import { Failure } from '../core/failure.ts';
+
+/** The runtime overflows its stack somewhere above 4,000 levels; nothing sensible needs a fraction of this. */
+export const MAX_JSON_DEPTH = 1000;
+
+const SPACE = /[ \t\n\r]*/y;
+const NUMBER = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
+const LITERAL = /true|false|null/y;
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+
+/** Pieces of text, joined once at the end: joining at each level would copy deep text over and over. */
+type Pieces = string | readonly Pieces[];
+
+/**
+ * @returns the same value as compact, well-formed JSON
+ * @throws Failure request_malformed  when it is not JSON, or deeper than {@link MAX_JSON_DEPTH}
+ */
+export function rewriteJson(text: string): string {
+  const reader = new JsonTextReader(text);
+  const value = reader.value(1);
+  reader.end();
+  const flat: string[] = [];
+  flatten(value, flat);
+  return flat.join('');
+}
+
+class JsonTextReader {
+  readonly #text: string;
+  #at = 0;
+
+  constructor(text: string) {
+    this.#text = text;
+  }
+
+  value(depth: number): Pieces {
+    if (depth > MAX_JSON_DEPTH) throw new Failure('request_malformed', 'the JSON body is nested too deeply');
+    this.#take(SPACE);
+    switch (this.#text.charAt(this.#at)) {
+      case '{':
+        return this.#object(depth);
+      case '[':
+        return this.#array(depth);
+      case '"':
+        return this.#string();
+      default:
+        return this.#take(LITERAL) || this.#take(NUMBER) || this.#refuse();
+    }
+  }
+
+  end(): void {
+    this.#take(SPACE);
+    if (this.#at < this.#text.length) this.#refuse();
+  }
+
+  #object(depth: number): Pieces {
+    this.#at += 1;
+    if (this.#next('}')) return '{}';
+    const members = new Map<string, Pieces>();
+    do {
+      this.#take(SPACE);
+      const key = this.#string();
+      if (!this.#next(':')) this.#refuse();
+      members.set(key, this.value(depth + 1));
+    } while (this.#next(','));
+    if (!this.#next('}')) this.#refuse();
+    const pieces: Pieces[] = ['{'];
+    for (const [key, value] of members) pieces.push(pieces.length === 1 ? key : `,${key}`, ':', value);
+    pieces.push('}');
+    return pieces;
+  }
+
+  #array(depth: number): Pieces {
+    this.#at += 1;
+    if (this.#next(']')) return '[]';
+    const pieces: Pieces[] = [];
+    do pieces.push(pieces.length === 0 ? '[' : ',', this.value(depth + 1));
+    while (this.#next(','));
+    if (!this.#next(']')) this.#refuse();
+    pieces.push(']');
+    return pieces;
+  }
+
+  /** In one spelling, so that equal names are equal text. */
+  #string(): string {
+    const start = this.#at;
+    if (this.#text.charCodeAt(start) !== QUOTE) this.#refuse();
+    let end = start + 1;
+    for (let code = this.#text.charCodeAt(end); code !== QUOTE; code = this.#text.charCodeAt(end)) {
+      // false beyond the end of the text too, where the code is NaN
+      if (!(code >= 0x20)) this.#refuse();
+      end += code === BACKSLASH ? 2 : 1;
+    }
+    this.#at = end + 1;
+    return respell(this.#text.slice(start, end + 1)) ?? this.#refuse();
+  }
+
+  #next(character: string): boolean {
+    this.#take(SPACE);
+    if (this.#text[this.#at] !== character) return false;
+    this.#at += 1;
+    return true;
+  }
+
+  #take(pattern: RegExp): string {
+    pattern.lastIndex = this.#at;
+    const found = pattern.exec(this.#text)?.[0] ?? '';
+    this.#at += found.length;
+    return found;
+  }
+
+  #refuse(): never {
+    throw new Failure('request_malformed', `the body is not valid JSON at character ${this.#at}`);
+  }
+}
+
+/** @returns undefined when an escape is wrong */
+function respell(quoted: string): string | undefined {
+  if (!quoted.includes('\\') && quoted.isWellFormed()) return quoted;
+  try {
+    return JSON.stringify((JSON.parse(quoted) as string).toWellFormed());
+  } catch {
+    return undefined;
+  }
+}
+
+function flatten(pieces: Pieces, into: string[]): void {
+  if (typeof pieces === 'string') into.push(pieces);
+  else for (const piece of pieces) flatten(piece, into);
+}

@@ -1,0 +1,20 @@
+import { type Static, Type } from 'typebox';
+
+export const extAuthzOptionsSchema = Type.Object(
+  {
+    maxConcurrent: Type.Integer({
+      minimum: 1,
+      maximum: 100_000,
+      default: 1024,
+      description: 'Checks in progress at once; one more is denied with `overloaded`',
+    }),
+    defaultDeadlineMs: Type.Integer({
+      minimum: 1,
+      maximum: 60_000,
+      default: 1000,
+      description: 'time for a Check whose caller names none',
+    }),
+  },
+  { additionalProperties: false },
+);
+export type ExtAuthzOptions = Static<typeof extAuthzOptionsSchema>;

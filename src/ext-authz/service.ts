@@ -1,0 +1,93 @@
+/**
+ * The Check: bytes in, bytes out. Whatever happens in between, the RPC ends OK and its answer says allow or deny.
+ */
+import { randomUUID } from 'node:crypto';
+import type { AuthorizationRequest } from '../core/authorization-request.ts';
+import type { Clock } from '../core/clock.ts';
+import type { Decision } from '../core/decision.ts';
+import { Failure } from '../core/failure.ts';
+import type { Deadline } from '../decision/decide.ts';
+import { type ByteCall, type GrpcService, unaryService } from '../grpc/byte-service.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import { fromCheckRequest } from './check-request.ts';
+import { toCheckResponse, toFailureResponse } from './check-response.ts';
+import type { ExtAuthzOptions } from './options.ts';
+
+/** @returns the CheckResponse; never rejects */
+export type CheckHandler = (request: Uint8Array, call: ByteCall) => Promise<Uint8Array>;
+
+export interface CheckDeps {
+  readonly decide: (request: AuthorizationRequest, deadline: Deadline) => Promise<Decision>;
+  /** what a peer may claim: see `identity/peer.ts` */
+  readonly peerClaims: (peer: string) => { readonly enrolled: boolean };
+  readonly options: ExtAuthzOptions;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  /** default: random UUIDs, version 4 */
+  readonly newDecisionId?: () => string;
+}
+
+const LONGEST_WAIT_MS = 60_000;
+const DURATION_BUCKETS = [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5, 1];
+
+export function createCheckHandler(deps: CheckDeps): CheckHandler {
+  const { clock, logger, metrics, options } = deps;
+  const newDecisionId = deps.newDecisionId ?? randomUUID;
+  const checks = metrics.counter('chancery_checks_total', 'Checks answered', ['effect', 'reason']);
+  const durations = metrics.histogram(
+    'chancery_check_duration_seconds',
+    'Time from the bytes of a CheckRequest to those of its answer',
+    DURATION_BUCKETS,
+  );
+  let inProgress = 0;
+
+  async function decide(request: Uint8Array, call: ByteCall): Promise<Decision> {
+    const nowMs = clock.nowMs();
+    const atMs = Number.isFinite(call.deadlineMs) ? call.deadlineMs : nowMs + options.defaultDeadlineMs;
+    const belief = { identityFields: deps.peerClaims(call.peer).enrolled };
+    const decision = await deps.decide(fromCheckRequest(request, belief), {
+      atMs,
+      signal: () => AbortSignal.any([call.signal(), AbortSignal.timeout(wholeMs(atMs - clock.nowMs()))]),
+    });
+    if (decision.effect === 'allow' && clock.nowMs() >= atMs) {
+      throw new Failure('deadline_exceeded', 'the decision came after the deadline');
+    }
+    return decision;
+  }
+
+  return async (request, call) => {
+    const startedMs = performance.now();
+    const decisionId = newDecisionId();
+    inProgress += 1;
+    try {
+      if (inProgress > options.maxConcurrent)
+        throw new Failure('overloaded', 'too many Checks are in progress');
+      const decision = await decide(request, call);
+      const response = toCheckResponse(decision, decisionId);
+      checks.add({ effect: decision.effect, reason: decision.reason });
+      return response;
+    } catch (thrown) {
+      const failure = Failure.from(thrown);
+      checks.add({ effect: 'failure', reason: failure.code });
+      const fields = { decisionId, code: failure.code, detail: failure.detail, err: failure.cause };
+      if (failure.row.http < 500) logger.debug(fields, 'a Check was refused without a decision');
+      else logger.warn(fields, 'a Check could not be decided');
+      return toFailureResponse(failure, decisionId);
+    } finally {
+      inProgress -= 1;
+      durations.observe((performance.now() - startedMs) / 1000);
+    }
+  };
+}
+
+/** What `AbortSignal.timeout` takes; a caller may name any deadline. */
+function wholeMs(duration: number): number {
+  return Math.ceil(Math.min(Math.max(0, duration), LONGEST_WAIT_MS));
+}
+
+/** `envoy.service.auth.v3.Authorization`, for a gRPC server. */
+export function checkService(handler: CheckHandler): GrpcService {
+  return unaryService('envoy.service.auth.v3.Authorization', 'Check', handler);
+}

@@ -1,0 +1,99 @@
+/**
+ * gRPC methods over plain bytes: no `.proto` is loaded at run time, and a handler knows nothing of the transport.
+ */
+import type {
+  handleBidiStreamingCall,
+  handleUnaryCall,
+  ServerDuplexStream,
+  ServerUnaryCall,
+  ServiceDefinition,
+  UntypedServiceImplementation,
+} from '@grpc/grpc-js';
+import { Failure } from '../core/failure.ts';
+import { toGrpcStatus } from './status.ts';
+
+/** A service with its handlers, ready for `createGrpcServer`. */
+export interface GrpcService {
+  /** full name, for example `envoy.service.auth.v3.Authorization`; its health is asked for by this name too */
+  readonly name: string;
+  readonly definition: ServiceDefinition;
+  readonly implementation: UntypedServiceImplementation;
+}
+
+/** One unary call, as its handler sees it. */
+export interface ByteCall {
+  /** `address:port` of the other end; `unknown` when it has none */
+  readonly peer: string;
+  /** from `grpc-timeout`, milliseconds since the epoch; Infinity without one */
+  readonly deadlineMs: number;
+  /** aborts when the caller has gone; made on first use */
+  signal(): AbortSignal;
+}
+
+export type UnaryHandler = (request: Uint8Array, call: ByteCall) => Promise<Uint8Array>;
+export type ByteStream = ServerDuplexStream<Uint8Array, Uint8Array>;
+
+/** What the handler throws becomes the gRPC status of its Failure. */
+export function unaryService(name: string, method: string, handler: UnaryHandler): GrpcService {
+  const handle: handleUnaryCall<Uint8Array, Uint8Array> = (call, callback) => {
+    handler(call.request, toByteCall(call)).then(
+      (response) => callback(null, response),
+      (thrown: unknown) => callback(toGrpcStatus(Failure.from(thrown))),
+    );
+  };
+  return byteService(name, { [method]: handle }, false);
+}
+
+/**
+ * A service of bidirectional streams. A handler gets the stream of grpc-js: `on('data')`, `write`, `end` for a good
+ * end, `failStream` for any other.
+ */
+export function streamService(
+  name: string,
+  methods: Readonly<Record<string, (stream: ByteStream) => void>>,
+): GrpcService {
+  return byteService(name, methods as Record<string, handleBidiStreamingCall<Uint8Array, Uint8Array>>, true);
+}
+
+/** Ends a stream with the status of a Failure. (`destroy` would end it without telling the other side.) */
+export function failStream(stream: ByteStream, failure: Failure): void {
+  stream.emit('error', toGrpcStatus(failure));
+}
+
+function byteService(name: string, methods: UntypedServiceImplementation, streams: boolean): GrpcService {
+  const definition = Object.fromEntries(
+    Object.keys(methods).map((method) => [
+      method,
+      {
+        path: `/${name}/${method}`,
+        requestStream: streams,
+        responseStream: streams,
+        requestSerialize: asBuffer,
+        requestDeserialize: (bytes: Buffer) => bytes,
+        responseSerialize: asBuffer,
+        responseDeserialize: (bytes: Buffer) => bytes,
+      },
+    ]),
+  );
+  return { name, definition, implementation: methods };
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+function toByteCall(call: ServerUnaryCall<Uint8Array, Uint8Array>): ByteCall {
+  let signal: AbortSignal | undefined;
+  return {
+    peer: call.getPeer(),
+    deadlineMs: Number(call.getDeadline()),
+    signal: () => (signal ??= untilCancelled(call)),
+  };
+}
+
+function untilCancelled(call: ServerUnaryCall<Uint8Array, Uint8Array>): AbortSignal {
+  const controller = new AbortController();
+  if (call.cancelled) controller.abort();
+  else call.once('cancelled', () => controller.abort());
+  return controller.signal;
+}

@@ -1,0 +1,91 @@
+/** A journal and blobs in memory: for tests, and for `serve` without a store. They keep every promise but durability. */
+import { type Digest, sha256 } from '../core/digest.ts';
+import { Failure } from '../core/failure.ts';
+import type { Position } from '../core/position.ts';
+import { expectAppendable, MAX_BLOB_BYTES, samePosition } from './append-rules.ts';
+import { type Blobs, EMPTY_HEAD, type Journal, type StoredCommit } from './journal.ts';
+
+/** @param initial  what is there already, taken as it is (a test may give a damaged one) */
+export function createMemoryJournal(initial: readonly StoredCommit[] = []): Journal {
+  const commits: StoredCommit[] = initial.map((commit) => structuredClone(commit));
+  const ends = new Map(commits.map((commit) => [commit.id, endOf(commit)]));
+  const hints = new Set<() => void>();
+  const head = (): Position => {
+    const last = commits.at(-1);
+    return last === undefined ? EMPTY_HEAD : endOf(last);
+  };
+
+  return {
+    async append(commit, expectedHead) {
+      expectAppendable(commit, expectedHead);
+      const there = ends.get(commit.id);
+      if (there !== undefined) return there;
+      if (!samePosition(head(), expectedHead)) {
+        throw new Failure('object_changed', 'the head of the journal has moved');
+      }
+      commits.push(structuredClone(commit));
+      ends.set(commit.id, endOf(commit));
+      for (const hint of hints) queueMicrotask(hint);
+      return endOf(commit);
+    },
+    find: async (id) => ends.get(id),
+    async read(afterSeq, limit) {
+      const page: StoredCommit[] = [];
+      let entries = 0;
+      for (let index = firstAfter(commits, afterSeq); index < commits.length; index += 1) {
+        const commit = commits[index] as StoredCommit;
+        entries += commit.entries.length;
+        if (page.length > 0 && entries > limit) break;
+        page.push(structuredClone(commit));
+      }
+      return page;
+    },
+    head: async () => head(),
+    follow(onHint, signal) {
+      if (signal.aborted) return;
+      // one function of its own per call: the same one may follow twice
+      const hint = (): void => onHint();
+      hints.add(hint);
+      signal.addEventListener('abort', () => hints.delete(hint), { once: true });
+    },
+    async close() {
+      hints.clear();
+    },
+  };
+}
+
+export function createMemoryBlobs(): Blobs {
+  const blobs = new Map<Digest, Uint8Array>();
+  return {
+    async put(bytes) {
+      if (bytes.length > MAX_BLOB_BYTES) {
+        throw new Failure('request_malformed', `a blob holds at most ${MAX_BLOB_BYTES} bytes`);
+      }
+      const digest = sha256(bytes);
+      blobs.set(digest, Uint8Array.from(bytes));
+      return digest;
+    },
+    async get(digest) {
+      const bytes = blobs.get(digest);
+      if (bytes === undefined) throw new Failure('not_found', 'there is no blob with this digest');
+      return Uint8Array.from(bytes);
+    },
+  };
+}
+
+function endOf(commit: StoredCommit): Position {
+  const last = commit.entries.at(-1)?.entry;
+  return last === undefined ? EMPTY_HEAD : { epoch: last.epoch, seq: last.seq, digest: last.digest };
+}
+
+/** Binary search: commits stand in order of seq. */
+function firstAfter(commits: readonly StoredCommit[], afterSeq: number): number {
+  let low = 0;
+  let high = commits.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((commits[middle]?.entries[0]?.entry.seq ?? 0) > afterSeq) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}

@@ -1,0 +1,146 @@
+/** `chancery store verify`: walks a whole journal and the blobs that it refers to, and names every place that is broken. */
+import { type Digest, isDigest } from '../core/digest.ts';
+import { Failure } from '../core/failure.ts';
+import { isJsonObject, type Json, type JsonObject } from '../core/json.ts';
+import type { Position } from '../core/position.ts';
+import { type Blobs, EMPTY_HEAD, type Journal } from './journal.ts';
+import {
+  CHAIN_START,
+  type ChainProblem,
+  type ChainState,
+  type Expectations,
+  type VerifiedEntry,
+  verifyCommit,
+} from './verify.ts';
+
+export interface VerifyStoreOptions {
+  readonly journal: Journal;
+  readonly blobs: Blobs;
+  /** without the pin of genesis the result is "consistent, not anchored" at best */
+  readonly expectations?: Expectations;
+  /** the blobs that a body refers to; default `collectBlobReferences` */
+  readonly blobReferences?: (body: JsonObject) => readonly Digest[];
+  /** entries per read; default 200 */
+  readonly readLimit?: number;
+  readonly signal?: AbortSignal;
+}
+
+export interface VerifyStoreResult {
+  /** no problem was found */
+  readonly ok: boolean;
+  /** genesis was compared with a pin, and is the pinned one */
+  readonly anchored: boolean;
+  /** the last entry that was walked */
+  readonly head: Position;
+  readonly entries: number;
+  /** seqs whose body was erased */
+  readonly erased: readonly number[];
+  /** at most one per seq, in order; it ends after `MAX_PROBLEMS` */
+  readonly problems: readonly ChainProblem[];
+}
+
+export const MAX_PROBLEMS = 1000;
+
+/** @throws Failure store_unavailable  when the store cannot be read; deadline_exceeded when `signal` is aborted */
+export async function verifyStore(options: VerifyStoreOptions): Promise<VerifyStoreResult> {
+  const { journal, expectations = {}, readLimit = 200 } = options;
+  const walk = createWalk(options);
+  let state: ChainState = CHAIN_START;
+  for (;;) {
+    if (options.signal?.aborted === true) throw new Failure('deadline_exceeded', 'the walk was stopped');
+    const commits = await journal.read(state.position.seq, readLimit);
+    if (commits.length === 0 || walk.problems.size >= MAX_PROBLEMS) break;
+    for (const commit of commits) {
+      const verified = verifyCommit(state, commit, expectations);
+      state = verified.state;
+      await walk.note(verified.entries, verified.problems);
+    }
+  }
+  if (state.position.seq === 0) walk.add(1, 'the journal has no genesis', 'store_mismatch');
+  const problems = [...walk.problems.values()].toSorted((a, b) => a.seq - b.seq);
+  return {
+    ok: problems.length === 0,
+    anchored: expectations.genesis !== undefined && expectations.genesis === walk.genesisDigest(),
+    head: state.position.seq === 0 ? EMPTY_HEAD : state.position,
+    entries: walk.count(),
+    erased: walk.erased,
+    problems,
+  };
+}
+
+interface Walk {
+  readonly problems: ReadonlyMap<number, ChainProblem>;
+  readonly erased: readonly number[];
+  add(seq: number, message: string, code?: ChainProblem['code']): void;
+  note(entries: readonly VerifiedEntry[], problems: readonly ChainProblem[]): Promise<void>;
+  count(): number;
+  genesisDigest(): Digest | undefined;
+}
+
+function createWalk({ blobs, blobReferences = collectBlobReferences }: VerifyStoreOptions): Walk {
+  const problems = new Map<number, ChainProblem>();
+  const erased: number[] = [];
+  const checkBlob = createBlobCheck(blobs);
+  let count = 0;
+  let genesisDigest: Digest | undefined;
+  const add: Walk['add'] = (seq, message, code = 'store_diverged') => {
+    if (!problems.has(seq)) problems.set(seq, { code, seq, message });
+  };
+  return {
+    problems,
+    erased,
+    add,
+    async note(entries, found) {
+      for (const { seq, message, code } of found) add(seq, message, code);
+      for (const { entry, body, erased: isErased } of entries) {
+        count += 1;
+        if (entry.seq === 1) genesisDigest = entry.digest;
+        if (isErased) erased.push(entry.seq);
+        for (const digest of body === undefined ? [] : blobReferences(body)) {
+          const message = await checkBlob(digest);
+          if (message !== undefined) add(entry.seq, `blob ${digest}: ${message}`);
+        }
+      }
+    },
+    count: () => count,
+    genesisDigest: () => genesisDigest,
+  };
+}
+
+/** @returns what is wrong with a blob, read once however many entries refer to it */
+function createBlobCheck(blobs: Blobs): (digest: Digest) => Promise<string | undefined> {
+  const known = new Map<Digest, string | undefined>();
+  return async (digest) => {
+    if (!known.has(digest)) known.set(digest, await readBlob(blobs, digest));
+    return known.get(digest);
+  };
+}
+
+async function readBlob(blobs: Blobs, digest: Digest): Promise<string | undefined> {
+  try {
+    await blobs.get(digest);
+    return undefined;
+  } catch (thrown) {
+    const failure = Failure.from(thrown, 'store_unavailable');
+    if (failure.code === 'not_found' || failure.code === 'store_mismatch') return failure.detail;
+    throw failure;
+  }
+}
+
+/** Members that name a blob, at any depth of a body. */
+const BLOB_MEMBERS = new Set(['source', 'artefact']);
+
+/** Every digest that stands in a body under `source` or `artefact`. */
+export function collectBlobReferences(body: JsonObject): readonly Digest[] {
+  const found = new Set<Digest>();
+  const pending: Json[] = [body];
+  for (let value = pending.pop(); value !== undefined; value = pending.pop()) {
+    if (Array.isArray(value)) pending.push(...(value as readonly Json[]));
+    if (!isJsonObject(value)) continue;
+    for (const [name, member] of Object.entries(value)) {
+      if (BLOB_MEMBERS.has(name) && isDigest(member)) found.add(member);
+      else pending.push(member);
+    }
+  }
+  return [...found];
+}

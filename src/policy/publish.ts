@@ -1,0 +1,84 @@
+/**
+ * From a policy's source to a revision that can be released, through every gate: parse, check, compile, load, tests,
+ * smoke cases. Nothing is stored and nothing is appended here.
+ */
+import { type Digest, sha256 } from '../core/digest.ts';
+import { Failure, type FailureIssue } from '../core/failure.ts';
+import type { Draft } from '../journal/journal.ts';
+import type { TestCase } from '../rego/messages.ts';
+import { TOOLCHAIN_NAME, type Toolchain, toFailureIssue } from '../rego/toolchain.ts';
+import type { RevisionBody } from './bodies.ts';
+import { SUPPORTED_BUILTINS } from './builtins.ts';
+import { runSmoke } from './smoke.ts';
+import { encodeSource } from './source.ts';
+
+export interface PublishDeps {
+  readonly toolchain: Pick<Toolchain, 'compile' | 'test'>;
+  readonly signal?: AbortSignal;
+  /** of the instance that runs the smoke cases; default 64 */
+  readonly maxMemoryMiB?: number;
+}
+
+/** Both byte arrays belong into `Blobs` before `draft` is appended. */
+export interface PreparedRevision {
+  readonly revision: Digest;
+  /** RFC 8785 of the complete source; its digest is the revision */
+  readonly source: Uint8Array;
+  /** `policy.wasm` */
+  readonly artefact: Uint8Array;
+  readonly body: RevisionBody;
+  /** of kind `policy.revision` */
+  readonly draft: Draft;
+}
+
+const DEFAULT_MEMORY_MIB = 64;
+
+/**
+ * @param value  a PolicySource; its form is checked
+ * @throws Failure policy_rejected  with issues that name file, line and column, or a JSON Pointer;
+ *         deadline_exceeded, overloaded, internal
+ */
+export async function publishPolicy(
+  policy: string,
+  value: unknown,
+  { toolchain, signal, maxMemoryMiB = DEFAULT_MEMORY_MIB }: PublishDeps,
+): Promise<PreparedRevision> {
+  const { source, bytes, revision } = encodeSource(value);
+  const rego = { modules: source.modules, data: source.data, builtins: SUPPORTED_BUILTINS };
+  const compiled = await toolchain.compile({ ...rego, entrypoints: source.entrypoints }, signal);
+  const { tests } = await toolchain.test(rego, signal);
+  reject('A test of the policy failed', tests.filter(hasFailed).map(toTestIssue));
+  const { abi, issues } = await runSmoke({ wasm: compiled.wasm, source, maxMemoryMiB }, signal);
+  reject('A smoke case of the policy failed', issues);
+
+  const body: RevisionBody = {
+    policy,
+    revision,
+    source: revision,
+    artefact: sha256(compiled.wasm),
+    entrypoints: [...compiled.entrypoints],
+    toolchain: TOOLCHAIN_NAME,
+    abi,
+    tests: tests.length,
+  };
+  const draft: Draft = { kind: 'policy.revision', body };
+  return { revision, source: bytes, artefact: compiled.wasm, body, draft };
+}
+
+function reject(detail: string, issues: readonly FailureIssue[]): void {
+  if (issues.length > 0) throw new Failure('policy_rejected', detail, { issues });
+}
+
+function hasFailed({ outcome }: TestCase): boolean {
+  return outcome === 'fail' || outcome === 'error';
+}
+
+function toTestIssue({ name, file, row, col, outcome, error, output, failedCases }: TestCase): FailureIssue {
+  const cases = failedCases === undefined ? '' : ` (${failedCases.join(', ')})`;
+  const why = error === undefined ? '' : `: ${error.message}`;
+  const printed = output === undefined ? '' : `; it printed ${JSON.stringify(output)}`;
+  const place = error?.file === undefined ? { file, line: row, column: col } : {};
+  const inside = error === undefined ? {} : toFailureIssue(error);
+  const message = `${name} ${outcome === 'fail' ? 'failed' : 'ended with an error'}${cases}${why}${printed}`;
+  return { ...inside, ...place, code: outcome === 'fail' ? 'test_failed' : 'test_error', message };
+}

@@ -1,0 +1,65 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import { loadPolicy } from '@open-policy-agent/opa-wasm';
+import { toCanonicalJson } from '../core/canonical-json.ts';
+import type { FailureIssue } from '../core/failure.ts';
+import type { Json } from '../core/json.ts';
+import { createEvaluator } from './evaluator.ts';
+import type { SmokeReport, SmokeRequest } from './smoke.ts';
+import type { SmokeCase } from './source.ts';
+
+/** The JSON that an entrypoint says; undefined when it says nothing. */
+type Host = (entrypoint: string, input: Json) => Json | undefined;
+
+const PAGES_PER_MIB = 16;
+
+parentPort?.postMessage(await run(workerData as SmokeRequest));
+
+async function run({ wasm, source, maxMemoryMiB }: SmokeRequest): Promise<SmokeReport> {
+  const module = new WebAssembly.Module(Buffer.from(wasm));
+  const evaluator = createEvaluator(module, { data: encode(source.data), maxMemoryMiB });
+  const ours: Host = (entrypoint, input) => {
+    const evaluation = evaluator.evaluate(entrypoint, encode(input));
+    return evaluation.defined ? evaluation.value : undefined;
+  };
+  const theirs = await startSecondHost(module, source.data, maxMemoryMiB * PAGES_PER_MIB);
+  const issues = source.smoke.flatMap((smoke, index) => {
+    const entrypoint = smoke.entrypoint ?? source.entrypoints[0] ?? '';
+    const message = differenceOf(smoke, entrypoint, ours) ?? differenceOf(smoke, entrypoint, theirs);
+    return message === undefined
+      ? []
+      : [{ pointer: `/smoke/${index}`, code: 'smoke_failed', message } satisfies FailureIssue];
+  });
+  return { abi: evaluator.abi, issues };
+}
+
+async function startSecondHost(module: WebAssembly.Module, data: object, pages: number): Promise<Host> {
+  const policy = await loadPolicy(module, { initial: Math.min(pages, 256), maximum: pages });
+  policy.setData(toArrayBuffer(encode(data)));
+  return (entrypoint, input) => {
+    const results = policy.evaluate(toArrayBuffer(encode(input)), entrypoint) as readonly { result: Json }[];
+    return results[0]?.result;
+  };
+}
+
+function differenceOf(smoke: SmokeCase, entrypoint: string, host: Host): string | undefined {
+  const expected = textOf(smoke.result);
+  try {
+    const actual = textOf(host(entrypoint, smoke.input));
+    return actual === expected ? undefined : `expected ${expected}, and ${entrypoint} says ${actual}`;
+  } catch (thrown) {
+    return `expected ${expected}, and ${entrypoint} failed: ${thrown instanceof Error ? thrown.message : String(thrown)}`;
+  }
+}
+
+function textOf(value: Json | undefined): string {
+  return value === undefined ? 'undefined' : toCanonicalJson(value);
+}
+
+function encode(value: Json | object): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(JSON.stringify(value));
+}
+
+/** The second host takes no other form of bytes for JSON. */
+function toArrayBuffer(bytes: Uint8Array<ArrayBuffer>): ArrayBuffer {
+  return bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength);
+}

@@ -1,0 +1,21 @@
+import type { TSchema } from 'typebox';
+import { Value } from 'typebox/value';
+import type { FailureIssue } from '../core/failure.ts';
+
+/** What a schema says against a value, one issue per place, with JSON Pointers (RFC 6901). */
+export function schemaIssues(schema: TSchema, value: unknown): readonly FailureIssue[] {
+  const byPlace = new Map<string, FailureIssue>();
+  for (const error of Value.Errors(schema, value)) {
+    // `additionalProperties` comes twice: once for the object, once as `false` at the member
+    if (error.keyword === 'additionalProperties') continue;
+    const message =
+      error.keyword === 'boolean'
+        ? 'is not known'
+        : error.keyword === 'const'
+          ? 'is not allowed'
+          : error.message;
+    if (!byPlace.has(error.instancePath))
+      byPlace.set(error.instancePath, { pointer: error.instancePath, message });
+  }
+  return [...byPlace.values()];
+}

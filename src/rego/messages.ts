@@ -1,0 +1,104 @@
+/**
+ * What the toolchain is asked and what it answers; the Go side of each is in toolchain/*.go.
+ *
+ * A request holds the policy whole: the toolchain keeps nothing between two calls.
+ */
+
+/** A policy as the toolchain sees it. */
+export interface RegoSource {
+  /** file name to Rego v1 text; names that end in `_test.rego` are tests */
+  readonly modules: Readonly<Record<string, string>>;
+  /** static data below `data` */
+  readonly data?: object;
+  /** built-in functions that the modules may call, without which they are refused; tests may call all of OPA's */
+  readonly builtins: readonly string[];
+}
+
+export interface CompileRequest extends RegoSource {
+  /** slash paths below `data`, for example `envoy/authz/allow` */
+  readonly entrypoints: readonly string[];
+}
+export interface Compiled {
+  /** a module of OPA's WASM ABI 1.x; data is not in it, it is set at run time */
+  readonly wasm: Uint8Array;
+  /** in the order of the module's entrypoint numbers */
+  readonly entrypoints: readonly string[];
+}
+
+export interface TestRequest extends RegoSource {
+  /** measure which lines the tests reach */
+  readonly coverage?: boolean;
+}
+export interface TestReport {
+  /** by file, then row */
+  readonly tests: readonly TestCase[];
+  readonly coverage?: Coverage;
+}
+export interface TestCase {
+  /** for example `data.envoy.authz_test.test_public_is_allowed` */
+  readonly name: string;
+  readonly file: string;
+  readonly row: number;
+  readonly col: number;
+  /** `skip`: a rule named `todo_test_…` */
+  readonly outcome: 'pass' | 'fail' | 'error' | 'skip';
+  /** what `print` wrote */
+  readonly output?: string;
+  readonly error?: RegoIssue;
+  /** of a table test */
+  readonly failedCases?: readonly string[];
+}
+export interface Coverage {
+  /** of the lines of the modules that are not tests */
+  readonly percent: number;
+  readonly notCovered: readonly { readonly file: string; readonly first: number; readonly last: number }[];
+}
+
+export interface EvaluateRequest extends RegoSource {
+  readonly entrypoint: string;
+  /** JSON texts, one evaluation each */
+  readonly inputs: readonly string[];
+}
+/** `text`: the value as JSON; neither member: undefined. */
+export interface Evaluated {
+  readonly text?: string;
+  readonly error?: RegoIssue;
+}
+
+export interface ToolchainVersion {
+  readonly opa: string;
+  readonly go: string;
+}
+
+/** One thing that is wrong with a policy; rows and columns count from 1. */
+export interface RegoIssue {
+  readonly code: string;
+  readonly message: string;
+  readonly file?: string;
+  readonly row?: number;
+  readonly col?: number;
+  /** the line */
+  readonly text?: string;
+  /** index of the entrypoint that the issue is about */
+  readonly entrypoint?: number;
+}
+
+/** Every request with what it is answered. */
+export interface Calls {
+  version: [request: object, result: ToolchainVersion];
+  check: [request: RegoSource, result: { readonly ok: true }];
+  compile: [
+    request: CompileRequest,
+    result: { readonly wasm: string; readonly entrypoints: readonly string[] },
+  ];
+  test: [request: TestRequest, result: TestReport];
+  evaluate: [request: EvaluateRequest, result: { readonly outcomes: readonly Evaluated[] }];
+}
+export type CallName = keyof Calls;
+
+/** Exactly one is there: a result, what is wrong with the policy, or what is wrong with the toolchain. */
+export interface Answer {
+  readonly result?: unknown;
+  readonly issues?: readonly RegoIssue[];
+  readonly error?: string;
+}

@@ -1,0 +1,25 @@
+/** Role `authz`: answers Checks. */
+import type { Config } from '../config/schema.ts';
+import { decide } from '../decision/decide.ts';
+import { checkService, createCheckHandler } from '../ext-authz/service.ts';
+import { createGrpcServer, type GrpcServer } from '../grpc/server.ts';
+import { createAuthenticator } from '../identity/authenticate.ts';
+import { peerClaims } from '../identity/peer.ts';
+import type { ActivePolicies } from '../policy/active.ts';
+import type { World } from './world.ts';
+
+export function createAuthzServer(config: Config, world: World, policies: ActivePolicies): GrpcServer {
+  const { clock, metrics, state } = world;
+  const logger = world.logger.child({ role: 'authz' });
+  const authenticate = createAuthenticator({ issuers: state.issuers.view, options: config.identity, clock });
+  const deps = { registry: state.registry.view, policies, authenticate };
+  const handler = createCheckHandler({
+    decide: (request, deadline) => decide(request, deps, deadline),
+    peerClaims,
+    options: config.authz,
+    clock,
+    logger,
+    metrics,
+  });
+  return createGrpcServer(config.authz, [checkService(handler)], logger);
+}

@@ -1,0 +1,31 @@
+import type { Blobs, Journal } from '../journal/journal.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import { SQLITE_DEFAULTS, type SqliteOptions } from './options.ts';
+import type { SqliteDiagnosis } from './sqlite-protocol.ts';
+import { openSqliteStore } from './sqlite-store.ts';
+
+export interface OpenStoreOptions {
+  readonly sqlite: Pick<SqliteOptions, 'path'> & Partial<SqliteOptions>;
+  /** Make the file when there is none: for `init` and `dev` only. Default false. */
+  readonly create?: boolean;
+}
+
+export interface Store {
+  readonly journal: Journal;
+  readonly blobs: Blobs;
+  /** facts about the connection that writes, for operators and tests */
+  diagnose(): Promise<SqliteDiagnosis>;
+  close(): Promise<void>;
+}
+
+/**
+ * Opens the store of a journal. It may still be empty: whose it is, the follower finds out. Its thread keeps the
+ * process alive until `close`.
+ *
+ * @throws Failure store_mismatch  when there is none (and `create` is not set), or the file is something else;
+ *         journal_too_new when a newer program made it; store_unavailable
+ */
+export async function openStore(options: OpenStoreOptions, logger: Logger): Promise<Store> {
+  const settings = { options: { ...SQLITE_DEFAULTS, ...options.sqlite }, create: options.create ?? false };
+  return openSqliteStore(settings, logger.child({ room: 'store' }));
+}

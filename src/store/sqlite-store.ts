@@ -1,0 +1,84 @@
+/** Journal and Blobs on SQLite (`node:sqlite`), by way of a thread of their own. */
+import { Failure } from '../core/failure.ts';
+import { MAX_BLOB_BYTES } from '../journal/append-rules.ts';
+import type { Blobs, Journal } from '../journal/journal.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import { type SqliteClient, startSqliteClient } from './sqlite-client.ts';
+import type { SqliteDiagnosis, WorkerSettings } from './sqlite-protocol.ts';
+
+export interface SqliteStore {
+  readonly journal: Journal;
+  readonly blobs: Blobs;
+  /** facts about the connection that writes */
+  diagnose(): Promise<SqliteDiagnosis>;
+  close(): Promise<void>;
+}
+
+export async function openSqliteStore(settings: WorkerSettings, logger: Logger): Promise<SqliteStore> {
+  const hints = new Set<() => void>();
+  const tellAll = (): void => {
+    for (const hint of hints) hint();
+  };
+  const watch = (client: SqliteClient): void => {
+    // a hint may be lost: the poll of the follower is what must not fail
+    client.call('watch', { on: hints.size > 0 }).catch((error: unknown) => {
+      logger.debug({ error }, 'the store is not watched');
+    });
+  };
+  const client = await startSqliteClient({ settings, logger, onHint: tellAll, onOpened: watch });
+  return {
+    journal: createJournal(client, hints, { tellAll, watch: () => watch(client) }),
+    blobs: createBlobs(client),
+    diagnose: () => client.call('diagnose', {}),
+    close: () => client.close(),
+  };
+}
+
+interface Hinting {
+  readonly tellAll: () => void;
+  /** tells the worker whether anybody follows */
+  readonly watch: () => void;
+}
+
+function createJournal(client: SqliteClient, hints: Set<() => void>, { tellAll, watch }: Hinting): Journal {
+  return {
+    async append(commit, expectedHead) {
+      const position = await client.call('append', { commit, expectedHead });
+      tellAll();
+      return position;
+    },
+    find: (id) => client.call('find', { id }),
+    read: (afterSeq, limit) => client.call('read', { afterSeq, limit }),
+    head: () => client.call('head', {}),
+    follow(onHint, signal) {
+      if (signal.aborted) return;
+      // one function of its own per call: the same one may follow twice
+      const hint = (): void => onHint();
+      hints.add(hint);
+      if (hints.size === 1) watch();
+      signal.addEventListener(
+        'abort',
+        () => {
+          hints.delete(hint);
+          if (hints.size === 0) watch();
+        },
+        { once: true },
+      );
+    },
+    close: () => client.close(),
+  };
+}
+
+function createBlobs(client: SqliteClient): Blobs {
+  return {
+    async put(bytes) {
+      if (bytes.length > MAX_BLOB_BYTES) {
+        throw new Failure('request_malformed', `a blob holds at most ${MAX_BLOB_BYTES} bytes`);
+      }
+      // a copy of its own can be handed over; the caller's may be a part of a larger buffer
+      const copy = Uint8Array.from(bytes);
+      return client.call('putBlob', { bytes: copy }, [copy.buffer]);
+    },
+    get: (digest) => client.call('getBlob', { digest }),
+  };
+}

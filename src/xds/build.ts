@@ -1,0 +1,52 @@
+/** State and node in, resources out: pure, deterministic, as canonical protobuf JSON. */
+import type { JsonObject } from '../core/json.ts';
+import type { Node, Service } from '../registry/model.ts';
+import type { Recorded, RegistryView } from '../registry/state.ts';
+import { type AuthzAddress, authzCluster, serviceCluster, serviceEndpoints } from './cluster.ts';
+import { nodeListener } from './listener.ts';
+import type { ResourceType } from './resource-types.ts';
+import { type RoutedService, routeTable } from './route-table.ts';
+
+export interface BuildOptions {
+  /** where Envoys reach the authorizer, and how long a Check may take, the connection included */
+  readonly authz: AuthzAddress & { readonly timeoutMs: number };
+}
+
+/** Each resource carries `@type`. */
+export type NodeResources = Readonly<Record<ResourceType, readonly JsonObject[]>>;
+
+export type BuildResources = (view: RegistryView, node: Node, options: BuildOptions) => NodeResources;
+
+export const buildResources: BuildResources = (view, node, options) => {
+  const routed = routedServices(view, node);
+  return {
+    cluster: [authzCluster(options.authz), ...routed.map(({ service }) => shared(service).cluster)],
+    endpoints: routed.map(({ service }) => shared(service).endpoints),
+    listener: [nodeListener(node, options.authz.timeoutMs)],
+    routes: [routeTable(routed)],
+  };
+};
+
+/** In order of name, so that the order in which a node lists its services changes nothing. */
+function routedServices(view: RegistryView, node: Node): readonly RoutedService[] {
+  return [...node.services].sort().flatMap((name) => {
+    const service = view.service(name);
+    return service === undefined ? [] : [{ service, grants: view.grantsOf(name) }];
+  });
+}
+
+interface SharedResources {
+  readonly cluster: JsonObject;
+  readonly endpoints: JsonObject;
+}
+const sharedResources = new WeakMap<Recorded<Service>, SharedResources>();
+
+/** What all nodes of a service have in common is one object: it is encoded once, however many they are. */
+function shared(service: Recorded<Service>): SharedResources {
+  const known = sharedResources.get(service) ?? {
+    cluster: serviceCluster(service.name),
+    endpoints: serviceEndpoints(service.name, service.value),
+  };
+  sharedResources.set(service, known);
+  return known;
+}

@@ -1,0 +1,80 @@
+/**
+ * What must hold between the resources of a snapshot before any of it is sent: each name once, each reference met,
+ * each address bound once. Envoy would wait for ever, or answer 503, where it does not.
+ */
+import type { FailureIssue } from '../core/failure.ts';
+import { isJsonObject, type Json, type JsonObject } from '../core/json.ts';
+import type { NodeResources } from './build.ts';
+import { RESOURCE_TYPES } from './resource-types.ts';
+
+export function consistencyIssues(resources: NodeResources): readonly FailureIssue[] {
+  const clusters = new Set(resources.cluster.map((cluster) => textAt(cluster, 'name')));
+  const edsNames = resources.cluster
+    .filter((cluster) => cluster['type'] === 'EDS')
+    .map((cluster) => textAt(cluster, 'edsClusterConfig', 'serviceName'));
+  const problems = [
+    ...RESOURCE_TYPES.flatMap((type) => duplicates(type, resources[type])),
+    ...difference('endpoints', edsNames, names(resources.endpoints, 'clusterName')),
+    ...difference('routes', routeNames(resources.listener), names(resources.routes, 'name')),
+    ...routedClusters(resources.routes)
+      .filter((name) => !clusters.has(name))
+      .map((name) => `a route names the cluster "${name}", which is not there`),
+    ...duplicateAddresses(resources.listener),
+  ];
+  return problems.map((message) => ({ message }));
+}
+
+function duplicates(type: string, resources: readonly JsonObject[]): readonly string[] {
+  const seen = new Set<string>();
+  return resources.flatMap((resource) => {
+    const name = textAt(resource, 'name') || textAt(resource, 'clusterName');
+    if (name === '') return [`a resource of type ${type} has no name`];
+    if (seen.has(name)) return [`${type} "${name}" is there twice`];
+    seen.add(name);
+    return [];
+  });
+}
+
+function difference(type: string, wanted: readonly string[], present: readonly string[]): readonly string[] {
+  return [
+    ...wanted.filter((name) => !present.includes(name)).map((name) => `${type} "${name}" is missing`),
+    ...present.filter((name) => !wanted.includes(name)).map((name) => `nothing refers to ${type} "${name}"`),
+  ];
+}
+
+function names(resources: readonly JsonObject[], field: string): readonly string[] {
+  return resources.map((resource) => textAt(resource, field));
+}
+
+function routeNames(listeners: readonly JsonObject[]): readonly string[] {
+  return [...new Set(valuesOf(listeners, 'routeConfigName'))];
+}
+
+function routedClusters(routes: readonly JsonObject[]): readonly string[] {
+  return [...new Set(valuesOf(routes, 'cluster'))];
+}
+
+function duplicateAddresses(listeners: readonly JsonObject[]): readonly string[] {
+  const seen = new Set<string>();
+  return listeners.flatMap((listener) => {
+    const address = JSON.stringify(listener['address'] ?? null);
+    if (seen.has(address)) return [`two listeners have the address ${address}`];
+    seen.add(address);
+    return [];
+  });
+}
+
+/** Every text under a key of this name, at any depth. */
+function valuesOf(value: Json | readonly JsonObject[], key: string): readonly string[] {
+  if (Array.isArray(value)) return value.flatMap((item: Json) => valuesOf(item, key));
+  if (!isJsonObject(value)) return [];
+  return Object.entries(value).flatMap(([name, member]) =>
+    name === key && typeof member === 'string' ? [member] : valuesOf(member, key),
+  );
+}
+
+function textAt(resource: JsonObject, ...path: readonly string[]): string {
+  let value: Json | undefined = resource;
+  for (const step of path) value = isJsonObject(value) ? value[step] : undefined;
+  return typeof value === 'string' ? value : '';
+}

@@ -1,0 +1,139 @@
+/**
+ * The snapshot of each node, rebuilt when a change concerns it: after a short quiet window, one node per turn of the
+ * event loop, so that nothing else waits long. When a state cannot be built, the last good one stays.
+ */
+import { setImmediate } from 'node:timers/promises';
+import { Failure } from '../core/failure.ts';
+import type { JsonObject } from '../core/json.ts';
+import type { Position } from '../core/position.ts';
+import type { EnvoyMessages } from '../grpc/messages.ts';
+import type { EncodedResource } from '../grpc/messages-delta.ts';
+import type { ChangedKey } from '../journal/fold.ts';
+import type { RegistryView } from '../registry/state.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import type { Count, Metrics } from '../telemetry/metrics.ts';
+import type { BuildOptions, BuildResources } from './build.ts';
+import { createSnapshot, type Snapshot } from './snapshot.ts';
+
+export interface SnapshotsDeps {
+  readonly registry: RegistryView;
+  readonly position: () => Position;
+  readonly messages: EnvoyMessages;
+  readonly build: BuildResources;
+  readonly buildOptions: BuildOptions;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  /** nodes with a stream: others are built when they come */
+  readonly connected: () => Iterable<string>;
+  readonly onSnapshot: (nodeId: string, snapshot: Snapshot) => void;
+  readonly window: QuietWindow;
+}
+
+export interface QuietWindow {
+  /** a change waits this long for the next one … */
+  readonly quietMs: number;
+  /** … but never longer than this */
+  readonly maxMs: number;
+}
+
+export interface Snapshots {
+  /** The newest snapshot of a node; undefined when it is not registered or has never been buildable. */
+  of(nodeId: string): Snapshot | undefined;
+  changed(keys: ReadonlySet<ChangedKey>): void;
+  close(): void;
+}
+
+export function createSnapshots(deps: SnapshotsDeps): Snapshots {
+  const { registry, window } = deps;
+  const good = new Map<string, Snapshot>();
+  const stale = new Set<string>();
+  const encode = encodeOnce(deps.messages);
+  const failures: Count = deps.metrics.counter(
+    'chancery_xds_snapshot_failures_total',
+    'Snapshots that could not be built; the last good one stays',
+  );
+  let quiet: ReturnType<typeof setTimeout> | undefined;
+  let firstAtMs = 0;
+  let rebuilding = false;
+  let closed = false;
+
+  const rebuild = (id: string): void => {
+    stale.delete(id);
+    const node = registry.node(id)?.value;
+    if (node === undefined) {
+      good.delete(id);
+      return;
+    }
+    try {
+      const resources = deps.build(registry, node, deps.buildOptions);
+      good.set(id, createSnapshot(resources, deps.position(), encode));
+    } catch (error) {
+      const failure = Failure.from(error, 'snapshot_inconsistent');
+      failures.add();
+      deps.logger.error({ node: id, code: failure.code, detail: failure.detail }, 'snapshot not built');
+    }
+  };
+
+  const rebuildConnected = async (): Promise<void> => {
+    rebuilding = true;
+    try {
+      for (const id of [...deps.connected()].filter((each) => stale.has(each))) {
+        if (closed) return;
+        rebuild(id);
+        const snapshot = good.get(id);
+        if (snapshot) deps.onSnapshot(id, snapshot);
+        await setImmediate();
+      }
+    } finally {
+      rebuilding = false;
+    }
+  };
+
+  const schedule = (): void => {
+    const nowMs = performance.now();
+    if (quiet === undefined) firstAtMs = nowMs;
+    clearTimeout(quiet);
+    const leftMs = Math.max(0, window.maxMs - (nowMs - firstAtMs));
+    quiet = setTimeout(flush, Math.min(window.quietMs, leftMs)).unref();
+  };
+
+  const flush = (): void => {
+    quiet = undefined;
+    if (closed) return;
+    // one run at a time: what becomes stale during a run gets a run of its own
+    if (rebuilding) schedule();
+    else void rebuildConnected();
+  };
+
+  return {
+    of(id) {
+      if (stale.has(id) || !good.has(id)) rebuild(id);
+      return good.get(id);
+    },
+    changed(keys) {
+      for (const key of keys) for (const id of concernedNodes(key, registry)) stale.add(id);
+      if (stale.size > 0) schedule();
+    },
+    close() {
+      closed = true;
+      clearTimeout(quiet);
+    },
+  };
+}
+
+/** Whom a change concerns. A service or grant that is gone is named by no node any more. */
+function concernedNodes(key: ChangedKey, registry: RegistryView): readonly string[] {
+  const [kind, name = ''] = key.split('/');
+  if (kind === 'node') return [name];
+  return kind === 'service' || kind === 'grant' ? registry.nodesOfService(name) : [];
+}
+
+/** What many nodes share is one object, and is encoded once. */
+function encodeOnce(messages: EnvoyMessages): EnvoyMessages['encodeResource'] {
+  const encoded = new WeakMap<JsonObject, EncodedResource>();
+  return (resource) => {
+    const known = encoded.get(resource) ?? messages.encodeResource(resource);
+    encoded.set(resource, known);
+    return known;
+  };
+}

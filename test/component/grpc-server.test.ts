@@ -1,0 +1,174 @@
+import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
+import { Client, credentials, Metadata } from '@grpc/grpc-js';
+import { loadSync, type MethodDefinition } from '@grpc/proto-loader';
+import { protoPath } from 'grpc-health-check';
+import { afterEach, describe, expect, it } from 'vitest';
+import { Failure } from '../../src/core/failure.ts';
+import { failStream, type GrpcService, streamService, unaryService } from '../../src/grpc/byte-service.ts';
+import { createGrpcServer, type GrpcServer } from '../../src/grpc/server.ts';
+import { silentLogger } from '../../src/telemetry/logger.ts';
+
+const closers: (() => Promise<void> | void)[] = [];
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close();
+});
+
+function serverOf(services: readonly GrpcService[], port = 0): GrpcServer {
+  const options = { address: '127.0.0.1', port, maxMessageBytes: 2048, maxConcurrentStreams: 100 };
+  const server = createGrpcServer(options, services, silentLogger);
+  closers.push(() => server.close(1000));
+  return server;
+}
+function clientOf(port: number): Client {
+  const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure());
+  closers.push(() => client.close());
+  return client;
+}
+const same = (bytes: Buffer): Buffer => bytes;
+function call(
+  client: Client,
+  path: string,
+  request: Buffer,
+  deadlineMs = 10_000,
+): Promise<Buffer | undefined> {
+  return new Promise((resolve, reject) => {
+    client.makeUnaryRequest(
+      path,
+      same,
+      same,
+      request,
+      new Metadata(),
+      { deadline: Date.now() + deadlineMs },
+      (error, answer) => (error === null ? resolve(answer) : reject(error)),
+    );
+  });
+}
+
+const echo = unaryService('test.Echo', 'Say', async (request) => request);
+
+describe('a gRPC server', () => {
+  it('gives bytes, peer and deadline to the handler and sends its bytes back', async () => {
+    const seen: { peer: string; deadlineMs: number }[] = [];
+    const server = serverOf([
+      unaryService('test.Echo', 'Say', async (request, { peer, deadlineMs }) => {
+        seen.push({ peer, deadlineMs });
+        return request;
+      }),
+    ]);
+    const client = clientOf(await server.listen());
+    const before = Date.now();
+    expect(await call(client, '/test.Echo/Say', Buffer.from([1, 2, 0xff]), 5000)).toEqual(
+      Buffer.from([1, 2, 0xff]),
+    );
+    expect(seen[0]?.peer).toMatch(/^127\.0\.0\.1:\d+$/);
+    expect(seen[0]?.deadlineMs).toBeGreaterThan(before);
+    expect(seen[0]?.deadlineMs).toBeLessThanOrEqual(Date.now() + 5000);
+  });
+
+  it('turns what a handler throws into the status of its Failure', async () => {
+    const failing = unaryService('test.Fail', 'Now', () =>
+      Promise.reject(new Failure('not_found', 'no such thing')),
+    );
+    const client = clientOf(await serverOf([failing]).listen());
+    await expect(call(client, '/test.Fail/Now', Buffer.alloc(0))).rejects.toMatchObject({
+      code: 5,
+      details: 'no such thing',
+    });
+  });
+
+  it('carries both directions of a stream, and ends it with a status', async () => {
+    const service = streamService('test.Chat', {
+      Talk: (stream) => {
+        stream.on('data', (bytes: Uint8Array) => {
+          if (bytes.length === 0) failStream(stream, new Failure('permission_denied', 'not you'));
+          else stream.write(Buffer.from(bytes).reverse());
+        });
+      },
+    });
+    const client = clientOf(await serverOf([service]).listen());
+    const stream = client.makeBidiStreamRequest('/test.Chat/Talk', same, same);
+    const ended = new Promise<{ code: number; details: string }>((resolve) =>
+      stream.on('error', (error) => resolve(error as never)),
+    );
+    const first = new Promise<Buffer>((resolve) => stream.once('data', resolve));
+    stream.write(Buffer.from('abc'));
+    expect((await first).toString()).toBe('cba');
+    stream.write(Buffer.alloc(0));
+    expect(await ended).toMatchObject({ code: 7, details: 'not you' });
+  });
+
+  it('refuses a message beyond its limit', async () => {
+    const client = clientOf(await serverOf([echo]).listen());
+    await expect(call(client, '/test.Echo/Say', Buffer.alloc(3000))).rejects.toMatchObject({ code: 8 });
+  });
+
+  it('names address and port when the port is taken', async () => {
+    const other = createServer();
+    await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
+    closers.push(() => new Promise<void>((resolve) => other.close(() => resolve())));
+    const { port } = other.address() as AddressInfo;
+    await expect(serverOf([echo], port).listen()).rejects.toMatchObject({
+      name: 'Failure',
+      detail: `cannot listen on 127.0.0.1:${port}: the port is taken`,
+    });
+  });
+
+  it('answers for its health, as a whole and per service, NOT_SERVING until it serves', async () => {
+    const server = serverOf([echo]);
+    const client = clientOf(await server.listen());
+    const health = loadSync(protoPath, { keepCase: true, enums: String });
+    const { Check } = health['grpc.health.v1.Health'] as unknown as {
+      Check: MethodDefinition<object, object>;
+    };
+    const ask = async (service: string) =>
+      Check.responseDeserialize(
+        (await call(client, Check.path, Check.requestSerialize({ service }))) ?? Buffer.alloc(0),
+      );
+    expect(await ask('')).toEqual({ status: 'NOT_SERVING' });
+    server.setServing(true);
+    expect(await ask('')).toEqual({ status: 'SERVING' });
+    expect(await ask('test.Echo')).toEqual({ status: 'SERVING' });
+    await expect(ask('test.Unknown')).rejects.toMatchObject({ code: 5 });
+    server.setServing(false);
+    expect(await ask('test.Echo')).toEqual({ status: 'NOT_SERVING' });
+  });
+
+  it('lets a call in progress end when it closes, and takes no new ones', async () => {
+    let answer: (() => void) | undefined;
+    const slow = unaryService(
+      'test.Slow',
+      'Say',
+      (request) => new Promise((resolve) => (answer = () => resolve(request))),
+    );
+    const server = serverOf([slow]);
+    const port = await server.listen();
+    const running = call(clientOf(port), '/test.Slow/Say', Buffer.from('a'));
+    await expect.poll(() => answer).toBeDefined();
+    const closed = server.close(10_000);
+    await expect(call(clientOf(port), '/test.Slow/Say', Buffer.from('b'))).rejects.toMatchObject({
+      code: 14,
+    });
+    answer?.();
+    expect((await running)?.toString()).toBe('a');
+    await closed;
+  });
+
+  it('cuts off what does not end within the grace, and tells the handler', async () => {
+    let signal: AbortSignal | undefined;
+    const hanging = unaryService('test.Hang', 'Say', (_request, started) => {
+      signal = started.signal();
+      return new Promise(() => {});
+    });
+    const server = serverOf([hanging]);
+    const running = call(clientOf(await server.listen()), '/test.Hang/Say', Buffer.from('a'));
+    const ended = running.then(
+      () => 'answered',
+      () => 'cut',
+    );
+    await expect.poll(() => signal).toBeDefined();
+    await server.close(50);
+    expect(await ended).toBe('cut');
+    await expect.poll(() => signal?.aborted).toBe(true);
+  });
+});

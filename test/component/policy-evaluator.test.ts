@@ -1,0 +1,145 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Failure } from '../../src/core/failure.ts';
+import { SUPPORTED_BUILTINS } from '../../src/policy/builtins.ts';
+import { createEvaluator, type Evaluator } from '../../src/policy/evaluator.ts';
+import { createToolchain } from '../../src/rego/toolchain.ts';
+
+const POLICY = `package p
+
+allow if input.method == "GET"
+
+echo := input
+
+known := data.roles[input.role]
+
+conflict := 1 if input.a
+
+conflict := 2 if input.b
+
+many := count(numbers.range(1, input.n))
+
+nothing_said if not input.method
+`;
+const ENTRYPOINTS = ['allow', 'echo', 'known', 'conflict', 'many', 'nothing_said'].map((rule) => `p/${rule}`);
+
+const toolchain = createToolchain({ callTimeoutMs: 30_000, maxQueued: 16, maxMemoryMiB: 512 });
+let module: WebAssembly.Module;
+beforeAll(async () => {
+  const source = { modules: { 'p.rego': POLICY }, builtins: SUPPORTED_BUILTINS };
+  const { wasm } = await toolchain.compile({ ...source, entrypoints: ENTRYPOINTS });
+  module = new WebAssembly.Module(Buffer.from(wasm));
+});
+afterAll(() => toolchain.close());
+
+function anEvaluator({ data = '{}', maxMemoryMiB = 16 } = {}): Evaluator {
+  return createEvaluator(module, { data: Buffer.from(data), maxMemoryMiB });
+}
+
+function evaluate(evaluator: Evaluator, rule: string, input: string | Uint8Array) {
+  return evaluator.evaluate(`p/${rule}`, typeof input === 'string' ? Buffer.from(input) : input);
+}
+
+function failureOf(action: () => unknown): Failure {
+  try {
+    action();
+  } catch (thrown) {
+    if (thrown instanceof Failure) return thrown;
+  }
+  throw new Error('no Failure');
+}
+
+describe('an evaluator', () => {
+  it('knows the entrypoints and the interface of its module', () => {
+    const evaluator = anEvaluator();
+    expect([...evaluator.entrypoints].sort()).toEqual([...ENTRYPOINTS].sort());
+    expect(evaluator.abi).toBe('1.3');
+  });
+
+  it('says a value with its text, or that nothing is defined', () => {
+    const evaluator = anEvaluator();
+    expect(evaluate(evaluator, 'allow', '{"method":"GET"}')).toEqual({
+      defined: true,
+      value: true,
+      text: 'true',
+    });
+    expect(evaluate(evaluator, 'allow', '{"method":"PUT"}')).toEqual({ defined: false });
+    expect(evaluate(evaluator, 'allow', 'null')).toEqual({ defined: false });
+  });
+
+  it.each(['403', '403.0', '4e2', '9007199254740993', '1E400', '-0', '0.10'])(
+    'keeps how the number %s is written',
+    (text) => {
+      expect(evaluate(anEvaluator(), 'echo', text)).toMatchObject({ defined: true, text });
+    },
+  );
+
+  it.each(['"\\u0000"', '"é日本😀"', '"\\"\\\\/"', '{"result":"}]"}', '[[],{}]', '""', 'null', 'false'])(
+    'gives %s back as it was',
+    (text) => {
+      const evaluation = evaluate(anEvaluator(), 'echo', text);
+      expect(evaluation).toMatchObject({ defined: true, value: JSON.parse(text) });
+    },
+  );
+
+  it('reads the data that it was given, in each evaluation', () => {
+    const evaluator = anEvaluator({ data: '{"roles":{"editor":["write"]}}' });
+    for (let round = 0; round < 3; round += 1) {
+      expect(evaluate(evaluator, 'known', '{"role":"editor"}')).toMatchObject({ value: ['write'] });
+      expect(evaluate(evaluator, 'known', '{"role":"reader"}')).toEqual({ defined: false });
+    }
+  });
+
+  it('starts a module whose data is larger than its first memory', () => {
+    const roles = Object.fromEntries(Array.from({ length: 20_000 }, (_, index) => [`role-${index}`, index]));
+    const evaluator = anEvaluator({ data: JSON.stringify({ roles }), maxMemoryMiB: 64 });
+    expect(evaluate(evaluator, 'known', '{"role":"role-19999"}')).toMatchObject({ value: 19_999 });
+  });
+
+  it('takes ten thousand inputs of a hundred kilobytes without taking more memory', () => {
+    const evaluator = anEvaluator({ maxMemoryMiB: 8 });
+    const input = Buffer.from(JSON.stringify({ method: 'GET', body: 'x'.repeat(100_000) }));
+    for (let round = 0; round < 10_000; round += 1) {
+      expect(evaluate(evaluator, 'allow', input).defined).toBe(true);
+    }
+  });
+
+  it('refuses an entrypoint that the module has not', () => {
+    expect(failureOf(() => anEvaluator().evaluate('p/absent', Buffer.from('{}'))).code).toBe('policy_failed');
+  });
+
+  it('refuses a module of another kind, and data that is not JSON', () => {
+    const empty = new WebAssembly.Module(Uint8Array.from([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]));
+    const data = Buffer.from('{}');
+    expect(failureOf(() => createEvaluator(empty, { data, maxMemoryMiB: 16 })).code).toBe(
+      'policy_not_loaded',
+    );
+    expect(failureOf(() => anEvaluator({ data: '{' })).code).toBe('policy_not_loaded');
+  });
+});
+
+describe('an evaluation that goes wrong', () => {
+  const bad: readonly (readonly [what: string, rule: string, input: string | Uint8Array])[] = [
+    ['a lone surrogate', 'echo', '{"a":"\\ud800"}'],
+    ['bytes that are not UTF-8', 'echo', Uint8Array.from([0x22, 0xff, 0x22])],
+    ['100,000 nested arrays', 'echo', `${'['.repeat(100_000)}${']'.repeat(100_000)}`],
+    ['rules that contradict each other', 'conflict', '{"a":true,"b":true}'],
+    ['more memory than there is', 'many', '{"n":1000000}'],
+    ['an input that is not JSON', 'nothing_said', '{"method"'],
+    ['an empty input', 'nothing_said', ''],
+  ];
+
+  it.each(bad)('is a Failure for %s, and the next evaluation is as before', (_what, rule, input) => {
+    const evaluator = anEvaluator({ data: '{"roles":{"editor":1}}' });
+    expect(failureOf(() => evaluate(evaluator, rule, input)).code).toBe('policy_failed');
+    expect(evaluate(evaluator, 'allow', '{"method":"GET"}')).toMatchObject({ value: true });
+    expect(evaluate(evaluator, 'known', '{"role":"editor"}')).toMatchObject({ value: 1 });
+  });
+
+  it('does no harm a thousand times and more: each instance that threw is replaced', () => {
+    const evaluator = anEvaluator();
+    for (let round = 0; round < 2_000; round += 1) {
+      expect(failureOf(() => evaluate(evaluator, 'echo', '"\\ud800"')).code).toBe('policy_failed');
+    }
+    expect(evaluate(evaluator, 'echo', '"x"')).toMatchObject({ value: 'x' });
+  });
+});

@@ -1,0 +1,106 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ConfigurationError, loadConfig } from '../../../src/config/load.ts';
+
+let folder = '';
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'chancery-config-'));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function fileOf(text: string): string {
+  const path = join(folder, 'chancery.yaml');
+  writeFileSync(path, text);
+  return path;
+}
+
+function problemsOf(load: () => unknown): readonly string[] {
+  try {
+    load();
+  } catch (error) {
+    if (error instanceof ConfigurationError) return error.problems;
+    throw error;
+  }
+  return [];
+}
+
+describe('loadConfig', () => {
+  it('gives every role on loopback ports when nothing is said', () => {
+    const config = loadConfig();
+    expect(config.roles).toEqual(['admin', 'authz', 'control']);
+    expect(
+      [config.authz, config.control, config.admin, config.ops].map(
+        ({ address, port }) => `${address}:${port}`,
+      ),
+    ).toEqual(['127.0.0.1:9191', '127.0.0.1:18000', '127.0.0.1:8181', '127.0.0.1:8182']);
+  });
+
+  it('takes the file, then the environment, then --set', () => {
+    const file = fileOf('admin: {port: 1, maxConnections: 2}\nops: {port: 3}\n');
+    const config = loadConfig({
+      file,
+      env: { CHANCERY_ADMIN__PORT: '4', CHANCERY_OPS__PORT: '5' },
+      set: ['ops.port=6'],
+    });
+    expect([config.admin.port, config.admin.maxConnections, config.ops.port]).toEqual([4, 2, 6]);
+  });
+
+  it('finds a camel-case key by its environment name', () => {
+    const config = loadConfig({ env: { CHANCERY_JOURNAL__POLL_MS: '100', HOME: '/nowhere' } });
+    expect(config.journal.pollMs).toBe(100);
+  });
+
+  it('tells all errors at once, each with its place', () => {
+    const file = fileOf('admin: {prot: 1}\n');
+    expect(
+      problemsOf(() =>
+        loadConfig({ file, env: { CHANCERY_NO__SUCH: '1' }, set: ['ops.port=70000', 'nonsense'] }),
+      ),
+    ).toEqual([
+      'CHANCERY_NO__SUCH: there is no such setting',
+      '--set nonsense: write path=value',
+      '/admin/prot: there is no such setting',
+      '/ops/port: must be <= 65535',
+    ]);
+  });
+
+  it('refuses an address that others can reach, on each listener', () => {
+    const set = ['authz', 'control', 'admin', 'ops'].map((listener) => `${listener}.address=0.0.0.0`);
+    expect(problemsOf(() => loadConfig({ set }))).toHaveLength(4);
+    expect(problemsOf(() => loadConfig({ set: ['admin.address=localhost'] }))).toHaveLength(1);
+    expect(loadConfig({ set: ['admin.address=::1'] }).admin.address).toBe('::1');
+  });
+
+  it('wants the pin and the signing key with a store, except to begin or to verify one', () => {
+    const set = ['store.sqlite.path=/var/lib/chancery/journal.db'];
+    expect(problemsOf(() => loadConfig({ set })).map((problem) => problem.split(':')[0])).toEqual([
+      '/journal/genesis',
+      '/journal/signingKeyFile',
+    ]);
+    expect(loadConfig({ set }, { unpinned: true }).store?.sqlite.path).toBe('/var/lib/chancery/journal.db');
+  });
+
+  it('refuses `state` beside a store, whose journal holds it', () => {
+    const file = fileOf('state: {settings: {defaultPolicy: a}}\n');
+    const set = [
+      'store.sqlite.path=/x',
+      'journal.signingKeyFile=/k',
+      `journal.genesis=sha256:${'a'.repeat(64)}`,
+    ];
+    expect(problemsOf(() => loadConfig({ file, set }))).toEqual([
+      '/state: is for `serve` without a store only',
+    ]);
+  });
+
+  it('is frozen to its depth', () => {
+    const config = loadConfig();
+    expect(() => Object.assign(config.admin, { port: 1 })).toThrow(TypeError);
+  });
+
+  it('says so when the file cannot be read or is not YAML', () => {
+    expect(problemsOf(() => loadConfig({ file: join(folder, 'missing.yaml') }))[0]).toMatch(/missing\.yaml/);
+    expect(problemsOf(() => loadConfig({ file: fileOf('a: [1\n') }))[0]).toMatch(/chancery\.yaml/);
+  });
+});

@@ -1,0 +1,207 @@
+import { describe, expect, it } from 'vitest';
+import type { AuthorizationRequest } from '../../../src/core/authorization-request.ts';
+import { Failure } from '../../../src/core/failure.ts';
+import type { AuthenticateMode, Principal } from '../../../src/core/principal.ts';
+import { type DecideDeps, decide } from '../../../src/decision/decide.ts';
+import type { ServiceRules } from '../../../src/decision/select-policy.ts';
+import type { Settings } from '../../../src/registry/model.ts';
+
+interface World {
+  readonly extensions?: Record<string, string>;
+  readonly services?: Record<string, ServiceRules>;
+  readonly settings?: Settings;
+  readonly released?: readonly string[];
+  readonly principal?: Principal | 'authentication_required' | Failure;
+  readonly evaluate?: () => never;
+}
+const DEADLINE = { atMs: Number.POSITIVE_INFINITY, signal: () => new AbortController().signal };
+
+/** What happened, in order, and how it ended. */
+async function run(world: World) {
+  const events: string[] = [];
+  const request: AuthorizationRequest = {
+    contextExtension: (name) => world.extensions?.[name],
+    headerValues: () => [],
+    sourcePrincipal: '',
+    sourceCertificate: '',
+    writeInput: (identity) => Buffer.from(JSON.stringify({ identity })),
+  };
+  const deps: DecideDeps = {
+    registry: {
+      service: (name) => {
+        const value = world.services?.[name];
+        return value && { value };
+      },
+      settings: () => world.settings && { value: world.settings },
+    },
+    policies: {
+      releasedNames: () => world.released ?? [],
+      select: (name) =>
+        (world.released ?? []).includes(name)
+          ? {
+              name,
+              revision: 'r',
+              evaluate: (entrypoint, input) => {
+                events.push(`evaluate ${name} ${entrypoint} ${Buffer.from(input).toString()}`);
+                world.evaluate?.();
+                return { defined: true, value: true, text: 'true' };
+              },
+            }
+          : undefined,
+    },
+    authenticate: async (_request, mode: AuthenticateMode) => {
+      events.push(`authenticate ${mode}`);
+      if (world.principal instanceof Failure) throw world.principal;
+      return world.principal ?? {};
+    },
+  };
+  try {
+    const decision = await decide(request, deps, DEADLINE);
+    return { events, outcome: decision.effect === 'allow' ? 'allow' : decision.reason };
+  } catch (thrown) {
+    return { events, outcome: Failure.from(thrown).code };
+  }
+}
+
+const ORDERS: ServiceRules = {
+  access: 'policy',
+  policy: 'orders',
+  entrypoint: 'orders/rule',
+  authenticate: 'jwt',
+};
+const ALLOW = 'envoy/authz/allow';
+const ANONYMOUS_INPUT = '{"identity":{}}';
+
+describe('decide', () => {
+  it('takes policy, entrypoint and credential of the service', async () => {
+    expect(
+      await run({
+        extensions: { service: 'orders' },
+        services: { orders: ORDERS },
+        released: ['orders', 'other'],
+      }),
+    ).toEqual({
+      events: ['authenticate jwt', `evaluate orders orders/rule ${ANONYMOUS_INPUT}`],
+      outcome: 'allow',
+    });
+  });
+
+  it('uses the defaults where the service says nothing', async () => {
+    const services = { orders: { access: 'grants-and-policy', policy: 'orders' } as const };
+    expect(
+      await run({
+        extensions: { service: 'orders' },
+        services,
+        released: ['orders'],
+        settings: { authenticate: 'mtls' },
+      }),
+    ).toEqual({
+      events: ['authenticate none', `evaluate orders ${ALLOW} ${ANONYMOUS_INPUT}`],
+      outcome: 'allow',
+    });
+  });
+
+  it('lets the service win over settings, and takes a policy extension that says the same', async () => {
+    const world = {
+      extensions: { service: 'orders', policy: 'orders' },
+      services: { orders: ORDERS },
+      settings: { defaultPolicy: 'x' },
+      released: ['orders'],
+    };
+    expect((await run(world)).outcome).toBe('allow');
+  });
+
+  it.each<[string, World]>([
+    ['an unknown service', { extensions: { service: 'nowhere' } }],
+    ['an empty service name', { extensions: { service: '' } }],
+    [
+      'a service with another policy than the request names',
+      { extensions: { service: 'orders', policy: 'quickstart' } },
+    ],
+    ['a service that grants alone decide', { extensions: { service: 'inner' } }],
+    ['a policy that is not selectable', { extensions: { policy: 'quickstart' } }],
+    [
+      'a policy that is the default, but not selectable',
+      { extensions: { policy: 'orders' }, settings: { defaultPolicy: 'orders' } },
+    ],
+  ])('denies %s without asking anybody', async (_title, world) => {
+    const services = { orders: ORDERS, inner: { access: 'grants' } as const };
+    expect(await run({ services, released: ['orders', 'quickstart'], ...world })).toEqual({
+      events: [],
+      outcome: 'selector_mismatch',
+    });
+  });
+
+  it('takes a selectable policy, with the credential of the settings', async () => {
+    const settings: Settings = { selectablePolicies: ['b'], defaultPolicy: 'a', authenticate: 'either' };
+    expect(await run({ extensions: { policy: 'b' }, settings, released: ['a', 'b'] })).toEqual({
+      events: ['authenticate either', `evaluate b ${ALLOW} ${ANONYMOUS_INPUT}`],
+      outcome: 'allow',
+    });
+  });
+
+  it('takes the default policy, else the only released one', async () => {
+    expect((await run({ settings: { defaultPolicy: 'b' }, released: ['a', 'b'] })).events[1]).toContain(
+      'evaluate b ',
+    );
+    expect((await run({ released: ['a'] })).events[1]).toContain('evaluate a ');
+  });
+
+  it.each<[string, World]>([
+    ['nothing is released', {}],
+    ['several are released and none is the default', { released: ['a', 'b'] }],
+    ['the default is not released', { settings: { defaultPolicy: 'c' }, released: ['a'] }],
+    [
+      'the selectable one is not released',
+      {
+        extensions: { policy: 'c' },
+        settings: { selectablePolicies: ['c'], defaultPolicy: 'a' },
+        released: ['a'],
+      },
+    ],
+    [
+      'the one of the service is not released',
+      {
+        extensions: { service: 'orders' },
+        services: { orders: ORDERS },
+        settings: { defaultPolicy: 'a' },
+        released: ['a'],
+      },
+    ],
+  ])('cannot decide, and never falls back, when %s', async (_title, world) => {
+    const { events, outcome } = await run(world);
+    expect(outcome).toBe('policy_not_loaded');
+    expect(events.filter((event) => event.startsWith('evaluate'))).toEqual([]);
+  });
+
+  it('denies before any policy when a credential is missing, and fails when one is bad', async () => {
+    expect(
+      await run({ released: ['a'], principal: 'authentication_required', settings: { authenticate: 'jwt' } }),
+    ).toEqual({
+      events: ['authenticate jwt'],
+      outcome: 'authentication_required',
+    });
+    expect(await run({ released: ['a'], principal: new Failure('credential_invalid', '') })).toEqual({
+      events: ['authenticate none'],
+      outcome: 'credential_invalid',
+    });
+  });
+
+  it('shows the policy who asks', async () => {
+    const principal: Principal = {
+      workload: { spiffe: 'spiffe://mesh/app/a' },
+      user: { issuer: 'i', subject: 's', claims: { sub: 's' } },
+    };
+    expect((await run({ released: ['a'], principal })).events[1]).toBe(
+      `evaluate a ${ALLOW} {"identity":{"workload":{"spiffe":"spiffe://mesh/app/a"},"user":{"issuer":"i","subject":"s","claims":{"sub":"s"}}}}`,
+    );
+  });
+
+  it('makes a policy failure of whatever the evaluator throws', async () => {
+    const evaluate = (): never => {
+      // oxlint-disable-next-line only-throw-error
+      throw 'opa_abort';
+    };
+    expect((await run({ released: ['a'], evaluate })).outcome).toBe('policy_failed');
+  });
+});

@@ -1,0 +1,80 @@
+import { describe, expect, it } from 'vitest';
+import type { Draft } from '../../../src/journal/journal.ts';
+import {
+  deleteGrant,
+  deleteNode,
+  deleteService,
+  putGrant,
+  putNode,
+  putService,
+  putSettings,
+} from '../../../src/registry/commit.ts';
+import { createRegistry } from '../../../src/registry/state.ts';
+import { aGrant, aNode, aService, createRegistryWorld } from '../../support/registry-world.ts';
+
+describe('the registry as a fold', () => {
+  it('records each object with the digest, place and time of the entry that made it so', () => {
+    const world = createRegistryWorld();
+    const service = aService();
+    const { position } = world.commit(putService(world.view, 's', service));
+    expect(world.view.service('s')).toEqual({
+      name: 's',
+      value: service,
+      digest: position.digest,
+      seq: 1,
+      at: '2026-01-01T00:00:01Z',
+    });
+  });
+
+  it('tells which objects a commit changed', () => {
+    const world = createRegistryWorld();
+    const { view } = world;
+    const keys = (...drafts: readonly Draft[]) => [...world.commit(...drafts).changed];
+    expect(keys(putService(view, 's', aService()))).toEqual(['service/s']);
+    expect(keys(putGrant(view, 's', 'g', aGrant()))).toEqual(['grant/s/g']);
+    expect(keys(putNode(view, 'n', aNode(['s'])))).toEqual(['node/n']);
+    expect(keys(putSettings(view, {}), deleteGrant(view, 's', 'g'))).toEqual(['settings', 'grant/s/g']);
+    expect(keys(deleteNode(view, 'n'))).toEqual(['node/n']);
+    expect(keys(deleteService(view, 's'))).toEqual(['service/s']);
+    expect([view.services(), view.nodes(), view.grantsOf('s')]).toEqual([[], [], []]);
+  });
+
+  it('lists by name, whatever the order of the entries', () => {
+    const world = createRegistryWorld();
+    for (const name of ['b', 'c', 'a']) world.commit(putService(world.view, name, aService()));
+    expect(world.view.services().map(({ name }) => name)).toEqual(['a', 'b', 'c']);
+  });
+
+  it('knows the nodes of a service, also after a node has changed its mind', () => {
+    const world = createRegistryWorld();
+    const { view } = world;
+    world.commit(putService(view, 'a', aService()), putService(view, 'b', aService({ prefix: '/b' })));
+    world.commit(putNode(view, 'n2', aNode(['a'])), putNode(view, 'n1', aNode(['a', 'b'])));
+    expect([view.nodesOfService('a'), view.nodesOfService('b')]).toEqual([['n1', 'n2'], ['n1']]);
+    world.commit(putNode(view, 'n1', aNode(['b'])));
+    expect([view.nodesOfService('a'), view.nodesOfService('b')]).toEqual([['n2'], ['n1']]);
+    world.commit(deleteNode(view, 'n1'));
+    expect(view.nodesOfService('b')).toEqual([]);
+  });
+
+  it('stops at a body that it does not understand instead of serving another world', () => {
+    const { reducer } = createRegistry();
+    const entry = {
+      seq: 7,
+      epoch: 1,
+      digest: `sha256:${'0'.repeat(64)}`,
+      at: '2026-01-01T00:00:00Z',
+      actor: 'x',
+      commitId: 'c',
+      kind: 'registry.grant.put',
+      body: { service: 's', id: 'g', grant: { subject: {}, operations: ['*'] } },
+    } as const;
+    expect(() => reducer.apply(entry)).toThrow(/journal_too_new.*entry 7/);
+  });
+
+  it('leaves entries of other rooms alone', () => {
+    const { reducer } = createRegistry();
+    expect(reducer.kinds).not.toContain('policy.release');
+    expect(reducer.kinds).toContain('settings.put');
+  });
+});
