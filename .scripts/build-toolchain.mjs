@@ -95,7 +95,7 @@ function licenceFiles(moduleFolder, packageFolders) {
       .filter((name) => LICENCE_FILE.test(name) && !name.endsWith('.go'))
       .map((name) => join(folder, name)),
   );
-  return files.sort();
+  return files.sort((a, b) => (a < b ? -1 : 1));
 }
 
 /** OPA links C and C++ into each policy.wasm; their licences stand at the head of the files. */

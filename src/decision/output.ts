@@ -24,6 +24,10 @@ const MAX_METADATA_DEPTH = 30;
 /** RFC 9110, section 5.1; a leading colon for the pseudo headers of HTTP/2 */
 const HEADER_NAME = /^:?[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 /** RFC 9110, section 5.5 */
+/** Envoy 1.40 sends these as it gets them, whatever the message is (RFC 9112, section 6). */
+const FRAMING = /^(content-length|transfer-encoding)$/i;
+/** `:status` is one of them: it makes Envoy send a body behind a status that has none. */
+const RESPONSE_FRAMING = /^(content-length|transfer-encoding|:.*)$/i;
 const NOT_IN_A_HEADER_VALUE = ['\0', '\r', '\n'];
 
 /** What a policy said; `text` is the JSON of `value`, with the text of its numbers. */
@@ -50,9 +54,13 @@ function allowed(value: JsonObject): Decision {
       Object.keys(value).length === 0
         ? NO_OBLIGATIONS
         : {
-            requestHeaders: headersOf(value, 'headers'),
+            requestHeaders: unframed(headersOf(value, 'headers'), FRAMING, 'headers'),
             requestHeadersToRemove: stringsOf(value, 'request_headers_to_remove'),
-            responseHeaders: headersOf(value, 'response_headers_to_add'),
+            responseHeaders: unframed(
+              headersOf(value, 'response_headers_to_add'),
+              RESPONSE_FRAMING,
+              'response_headers_to_add',
+            ),
             queryParametersToSet: pairsOf(own(value, 'query_parameters_to_set'), 'query_parameters_to_set'),
             queryParametersToRemove: stringsOf(value, 'query_parameters_to_remove'),
           },
@@ -91,6 +99,12 @@ function headersOf(value: JsonObject, key: string): readonly HeaderPair[] {
     if (NOT_IN_A_HEADER_VALUE.some((character) => content.includes(character)))
       throw odd(`\`${key}\` holds a value that no header can have`);
   }
+  return pairs;
+}
+
+/** Of a forwarded message only the proxy says where it ends: the next one would begin in the middle of it. */
+function unframed(pairs: readonly HeaderPair[], framing: RegExp, key: string): readonly HeaderPair[] {
+  if (pairs.some(([name]) => framing.test(name))) throw odd(`\`${key}\` says where a message ends`);
   return pairs;
 }
 

@@ -32,12 +32,17 @@ export interface Belief {
   readonly identityFields: boolean;
 }
 
+export interface CheckRequest extends AuthorizationRequest {
+  /** path and query as the proxy sends them on */
+  readonly target: string;
+}
+
 const NO_HEADERS: ReadonlyMap<string, MapValue> = new Map();
 const NOWHERE: Span = { start: 0, end: 0 };
 const VERSION = ',"version":{"ext_authz":"v3","encoding":"protojson"}';
 
 /** @throws Failure request_malformed  when a strict decoder refuses the bytes */
-export function fromCheckRequest(bytes: Uint8Array, belief: Belief): AuthorizationRequest {
+export function fromCheckRequest(bytes: Uint8Array, belief: Belief): CheckRequest {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const attributes = messageAt(readMessage(CHECK_REQUEST, buffer), 1);
   if (!belief.identityFields) {
@@ -52,7 +57,7 @@ function forgetIdentity(peer: Message | undefined): void {
   setValue(peer, 5, undefined);
 }
 
-class WireRequest implements AuthorizationRequest {
+class WireRequest implements CheckRequest {
   readonly #bytes: Buffer;
   readonly #attributes: Message | undefined;
   readonly #http: Message | undefined;
@@ -65,6 +70,10 @@ class WireRequest implements AuthorizationRequest {
     this.#attributes = attributes;
     this.#http = messageAt(messageAt(attributes, 4), 2);
     this.#plainHeaders = mapAt(this.#http, 3) ?? NO_HEADERS;
+  }
+
+  get target(): string {
+    return this.#text(spanAt(this.#http, 4));
   }
 
   get sourcePrincipal(): string {
@@ -96,7 +105,7 @@ class WireRequest implements AuthorizationRequest {
     this.#merged ??= this.#mergeHeaders();
     const headers = this.#merged;
     setValue(http, 3, headers);
-    const target = parsePath(this.#text(spanAt(http, 4)));
+    const target = parsePath(this.target);
     const body = spanAt(http, 11) ?? spanAt(http, 12);
     const parsed = parseBody({
       header: (name) => {

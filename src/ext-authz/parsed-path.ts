@@ -22,6 +22,20 @@ export function parsePath(target: string): ParsedPath {
   };
 }
 
+/** The keys of a query as they are written, and the names that they mean. */
+export function queryKeys(target: string): readonly { readonly written: string; readonly name: string }[] {
+  const cut = target.indexOf('?');
+  if (cut < 0) return [];
+  return target
+    .slice(cut + 1)
+    .split('&')
+    .filter((pair) => pair !== '')
+    .map((pair) => {
+      const written = pair.split('=', 1)[0] ?? '';
+      return { written, name: decodeKey(written) };
+    });
+}
+
 function parseQuery(text: string): Map<string, string[]> {
   const query = new Map<string, string[]>();
   if (text === '') return query;
@@ -29,13 +43,17 @@ function parseQuery(text: string): Map<string, string[]> {
   for (const pair of text.split('&')) {
     if (pair === '') continue;
     const cut = pair.indexOf('=');
-    const key = decodePercent((cut < 0 ? pair : pair.slice(0, cut)).replaceAll('+', ' '));
+    const key = decodeKey(cut < 0 ? pair : pair.slice(0, cut));
     const value = cut < 0 ? '' : decodePercent(pair.slice(cut + 1).replaceAll('+', ' '));
     const values = query.get(key);
     if (values === undefined) query.set(key, [value]);
     else values.push(value);
   }
   return query;
+}
+
+function decodeKey(written: string): string {
+  return decodePercent(written.replaceAll('+', ' '));
 }
 
 /** Bytes that are not UTF-8 become U+FFFD: Rego strings are Unicode. */

@@ -13,6 +13,7 @@ import type { Metrics } from '../telemetry/metrics.ts';
 import { fromCheckRequest } from './check-request.ts';
 import { toCheckResponse, toFailureResponse } from './check-response.ts';
 import type { ExtAuthzOptions } from './options.ts';
+import { withEverySpelling } from './query-spellings.ts';
 
 /** @returns the CheckResponse; never rejects */
 export type CheckHandler = (request: Uint8Array, call: ByteCall) => Promise<Uint8Array>;
@@ -47,14 +48,15 @@ export function createCheckHandler(deps: CheckDeps): CheckHandler {
     const nowMs = clock.nowMs();
     const atMs = Number.isFinite(call.deadlineMs) ? call.deadlineMs : nowMs + options.defaultDeadlineMs;
     const belief = { identityFields: deps.peerClaims(call.peer).enrolled };
-    const decision = await deps.decide(fromCheckRequest(request, belief), {
+    const authorization = fromCheckRequest(request, belief);
+    const decision = await deps.decide(authorization, {
       atMs,
       signal: () => AbortSignal.any([call.signal(), AbortSignal.timeout(wholeMs(atMs - clock.nowMs()))]),
     });
     if (decision.effect === 'allow' && clock.nowMs() >= atMs) {
       throw new Failure('deadline_exceeded', 'the decision came after the deadline');
     }
-    return decision;
+    return withEverySpelling(decision, authorization.target);
   }
 
   return async (request, call) => {

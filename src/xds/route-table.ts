@@ -27,6 +27,12 @@ export interface RoutedService {
 const CLEAN_PATH =
   '(?:[!"$&-:<->@-\\[\\]-~]|%(?:0[1-9A-Fa-f]|2[0-9A-Da-d]|5[0-9ABD-Fabd-f]|[13467-9A-Fa-f][0-9A-Fa-f]))*(?:\\?(?s:.*))?';
 
+/**
+ * What may stand in a literal and is not unreserved (RFC 3986, section 2). Normalisation leaves these percent-encoded
+ * where they came so, and a back end reads both forms as one: `a%3Ab` must not pass by the literal `a:b`.
+ */
+const SIGN = /[!$&'()*+,=:@]/;
+
 const REQUEST_TIMEOUT = '15s';
 
 export function routeTable(services: readonly RoutedService[]): JsonObject {
@@ -145,24 +151,31 @@ function answer(name: string, match: JsonObject, status: number): JsonObject {
 }
 
 function prefixMatch(prefix: string): JsonObject {
-  return prefix === '/' ? { prefix } : { pathSeparatedPrefix: prefix };
+  if (prefix === '/') return { prefix };
+  return SIGN.test(prefix)
+    ? { safeRegex: { regex: `${pattern(prefix)}(?:/.*)?` } }
+    : { pathSeparatedPrefix: prefix };
 }
 
 function operationMatch(segments: readonly Segment[], method: string): JsonObject {
   const headers = [{ name: ':method', stringMatch: { exact: method } }];
   const literal = segments.every((segment) => segment.kind === 'literal');
   const text = segments.map((segment) => (segment.kind === 'literal' ? segment.text : '')).join('/');
-  if (literal) return { path: `/${text}`, headers };
-  const pattern = segments.map((segment) => (segment.kind === 'literal' ? quote(segment.text) : '[^/]+'));
-  return { safeRegex: { regex: `/${pattern.join('/')}` }, headers };
+  if (literal && !SIGN.test(text)) return { path: `/${text}`, headers };
+  const parts = segments.map((segment) => (segment.kind === 'literal' ? pattern(segment.text) : '[^/]+'));
+  return { safeRegex: { regex: `/${parts.join('/')}` }, headers };
 }
 
 function uncleanPath(): JsonObject {
   return { name: ':path', stringMatch: { safeRegex: { regex: CLEAN_PATH } }, invertMatch: true };
 }
 
-function quote(literal: string): string {
-  return literal.replaceAll(/[.$()*+]/g, '\\$&');
+/** Matches literal text, each sign as itself or percent-encoded. */
+function pattern(literal: string): string {
+  const encoded = (sign: string): string => sign.charCodeAt(0).toString(16);
+  return literal
+    .replaceAll('.', '\\.')
+    .replaceAll(new RegExp(SIGN, 'g'), (sign) => `(?:[${sign}]|(?i:%${encoded(sign)}))`);
 }
 
 function compareText(a: string, b: string): number {

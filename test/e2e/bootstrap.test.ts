@@ -42,7 +42,7 @@ describe('an Envoy that is started with what GET /v1/nodes/{id}/bootstrap answer
   afterAll(() => stack?.stop());
 
   const part = (type: string): JsonObject =>
-    dump.find((config) => String(config['@type']).endsWith(`.v3.${type}`)) ?? {};
+    dump.find((config) => config['@type'] === `type.googleapis.com/envoy.admin.v3.${type}`) ?? {};
 
   it('has been given a bootstrap that --mode validate accepts', async () => {
     expect(await validateConfig(bootstrap)).toMatch(/configuration .* OK/);

@@ -4,9 +4,10 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { JsonObject } from '../../src/core/json.ts';
 import { type BuildResources, buildResources } from '../../src/xds/build.ts';
 import { expectForwarded, expectRefused } from '../support/counted.ts';
-import { type EnvoyProcess, freePort } from '../support/envoy-process.ts';
+import { type EnvoyProcess, freePort, startEnvoy } from '../support/envoy-process.ts';
 import { eventually } from '../support/eventually.ts';
 import { connectHttp2, type Http2Connection } from '../support/http-connection.ts';
+import { rawRequest } from '../support/raw-http.ts';
 import { type Stack, startStack } from '../support/stack.ts';
 import { createTlsFiles, type TlsFiles } from '../support/tls-files.ts';
 
@@ -208,6 +209,8 @@ describe('without an authorizer', () => {
   let stack: Stack;
   let files: TlsFiles;
   let edge: Edge;
+  let portOfAnother: number;
+  let bootstrapOfAnother: object;
   /** where the authorizer is said to be; undefined: where it is */
   let authzPort: number | undefined;
 
@@ -233,6 +236,13 @@ describe('without an authorizer', () => {
     for (const name of ['granted', 'both']) await stack.putGrant(name, 'alice', ALICE);
     edge = await startEdge(stack, files, ['asked', 'granted', 'both']);
     await answers(edge.client, '/asked/x', 200);
+    portOfAnother = await freePort();
+    const listener = { address: '127.0.0.1', port: portOfAnother };
+    await stack.putNode('edge-2', { services: ['asked'], listener });
+    const path = { id: 'edge-2' };
+    const { data } = await stack.client.GET('/v1/nodes/{id}/bootstrap', { params: { path } });
+    const admin = { address: { socketAddress: { address: '127.0.0.1', portValue: 0 } } };
+    bootstrapOfAnother = { ...(data as object), admin };
   });
   afterAll(async () => {
     edge?.client.close();
@@ -295,5 +305,16 @@ describe('without an authorizer', () => {
     await expectUndecided();
     await expectForwarded(stack.upstream, () => edge.client.send('/granted/x'));
     expect(edge.envoy.running()).toBe(true);
+  });
+
+  it('an Envoy that starts while Chancery is gone opens no listener', async () => {
+    await using undo = new AsyncDisposableStack();
+    const envoy = undo.adopt(await startEnvoy(bootstrapOfAnother), (it) => it.stop());
+    await eventually(
+      'it has tried more than once',
+      async () => (await envoy.stat('cluster.chancery-ads.upstream_cx_connect_fail')) > 1,
+    );
+    expect(await envoy.stat('listener_manager.total_listeners_active')).toBe(0);
+    await expect(rawRequest(portOfAnother, '/asked/x')).rejects.toMatchObject({ code: 'ECONNREFUSED' });
   });
 });

@@ -111,9 +111,14 @@ describe('an Envoy configured by hand, before chancery serve', () => {
   });
 
   it('answers 503 when two policies are released and none is the default', async () => {
-    await using it = await standalone([rego('red'), rego('blue')], { plain: {} });
+    const settings = { selectablePolicies: ['blue'] };
+    await using it = await standalone([rego('red'), rego('blue'), ...(await configFile({ settings }))], {
+      plain: {},
+      blue: { policy: 'blue' },
+    });
     await expectRefused(upstream, it.send('plain', '/red'), 503);
     await expectRefused(upstream, it.send('plain', '/blue'), 503);
+    await expectForwarded(upstream, it.send('blue', '/blue'));
   });
 
   it('lets a route choose from the selectable policies only, and falls back to none of them', async () => {
@@ -138,9 +143,13 @@ describe('an Envoy configured by hand, before chancery serve', () => {
   });
 
   it('answers 503 when the default policy is not there', async () => {
-    const settings = { defaultPolicy: 'unknown' };
-    await using it = await standalone([rego('red'), ...(await configFile({ settings }))], { plain: {} });
+    const settings = { defaultPolicy: 'unknown', selectablePolicies: ['red'] };
+    await using it = await standalone([rego('red'), ...(await configFile({ settings }))], {
+      plain: {},
+      red: { policy: 'red' },
+    });
     await expectRefused(upstream, it.send('plain', '/red'), 503);
+    await expectForwarded(upstream, it.send('red', '/red'));
   });
 
   it('takes settings, issuers, services and grants from --config, and authenticates by service', async () => {
@@ -176,7 +185,11 @@ describe('an Envoy configured by hand, before chancery serve', () => {
     await expectRefused(upstream, it.send('members', '/public'), 401);
     await expectRefused(upstream, it.send('members', '/hello', bearer(await issuer.expired())), 401);
     await expectRefused(upstream, it.send('members', '/hello', bearer(await issuer.wrongKey())), 401);
-    const refused = await expectRefused(upstream, it.send('members', '/hello', bearer(issuer.algNone())), 401);
+    const refused = await expectRefused(
+      upstream,
+      it.send('members', '/hello', bearer(issuer.algNone())),
+      401,
+    );
     expect(refused.headers['www-authenticate']).toBe('Bearer error="invalid_token"');
 
     // `authenticate: none`: nobody looks at the token, so it makes nobody a user
@@ -191,11 +204,7 @@ describe('an Envoy configured by hand, before chancery serve', () => {
 
 interface Standalone<Name extends string> extends AsyncDisposable {
   readonly serve: ServeProcess;
-  readonly send: (
-    route: Name,
-    path: string,
-    request?: HttpRequest,
-  ) => () => ReturnType<typeof sendRequest>;
+  readonly send: (route: Name, path: string, request?: HttpRequest) => () => ReturnType<typeof sendRequest>;
 }
 
 /** The text of the committed file with other ports and, when there are any, context extensions on its one route. */

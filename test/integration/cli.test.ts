@@ -150,7 +150,14 @@ describe('chancery serve', () => {
     expect(code).toBe(2);
     expect(problems).toHaveLength(9);
     for (const place of [
-      ...['/policy/maxMemoryMiB:', '/admin/adress:', '/ops:', '/authz/address:', '/control/port:', '/colour:'],
+      ...[
+        '/policy/maxMemoryMiB:',
+        '/admin/adress:',
+        '/ops:',
+        '/authz/address:',
+        '/control/port:',
+        '/colour:',
+      ],
       ...['--set no-assignment:', '/journal/genesis:', '/journal/signingKeyFile:'],
     ]) {
       expect(problems.filter((problem) => problem.startsWith(`chancery:   - ${place}`))).toHaveLength(1);
@@ -173,6 +180,15 @@ describe('chancery serve', () => {
     const { code, stderr } = await runChancery(['serve', file, ...FREE_PORTS, ...set('log.level=error')]);
     expect(code).toBe(1);
     expect(stderr).toMatch(/^chancery: broken\.rego:3:\d+: .+$/m);
+  });
+
+  it('says where in the state section an object is refused', async () => {
+    const file = join(instance.folder, 'state.yaml');
+    await writeFile(file, 'state: { grants: { nobody: { app: { subject: {}, operations: ["*"] } } } }\n');
+    const args = ['--config', file, ...FREE_PORTS, ...set('log.level=error')];
+    const { code, stderr } = await runChancery(['serve', ...args]);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^chancery: \/state\/grants\/nobody\/app.*: .+$/m);
   });
 
   it('takes no policy files when it has a store', async () => {
@@ -224,7 +240,9 @@ describe('the one-time token of chancery init', () => {
     const { token } = await exchangeToken(serve, instance.oneTimeToken);
     expect((await connect(token).GET('/v1/services')).data).toEqual({ items: [] });
     await expect(exchangeAgain()).rejects.toMatchObject({ status: 401, code: 'credential_revoked' });
-    await expect(connect(`${token.slice(0, -4)}AAAA`).GET('/v1/services')).rejects.toMatchObject({ status: 401 });
+    await expect(connect(`${token.slice(0, -4)}AAAA`).GET('/v1/services')).rejects.toMatchObject({
+      status: 401,
+    });
     const journal = JSON.stringify((await connect(token).GET('/v1/journal')).data);
 
     const outputs = [serve.output()];

@@ -1,12 +1,15 @@
 import { expect } from 'vitest';
-import type { HttpAnswer } from './http-request.ts';
+
+interface Answer {
+  readonly status: number;
+}
 
 /** Sends, and demands the status and that the upstream was not reached. */
-export async function expectRefused(
+export async function expectRefused<A extends Answer>(
   upstream: { count(): number },
-  send: () => Promise<HttpAnswer>,
+  send: () => Promise<A>,
   status: number,
-): Promise<HttpAnswer> {
+): Promise<A> {
   const before = upstream.count();
   const answer = await send();
   expect({ status: answer.status, reached: upstream.count() - before }).toEqual({ status, reached: 0 });
@@ -14,10 +17,10 @@ export async function expectRefused(
 }
 
 /** Sends, and demands 200 and that the upstream was reached once. */
-export async function expectForwarded(
+export async function expectForwarded<A extends Answer>(
   upstream: { count(): number },
-  send: () => Promise<HttpAnswer>,
-): Promise<HttpAnswer> {
+  send: () => Promise<A>,
+): Promise<A> {
   const before = upstream.count();
   const answer = await send();
   expect({ status: answer.status, reached: upstream.count() - before }).toEqual({ status: 200, reached: 1 });

@@ -12,7 +12,7 @@ export interface ClientTls {
 export interface HttpRequest {
   readonly method?: string;
   /** a list is sent as that many header lines */
-  readonly headers?: OutgoingHttpHeaders;
+  readonly headers?: Readonly<Record<string, string | readonly string[]>>;
   readonly body?: string;
   readonly tls?: ClientTls;
 }
@@ -33,7 +33,15 @@ export function sendRequest(
 ): Promise<HttpAnswer> {
   return new Promise((resolve, reject) => {
     const signal = AbortSignal.timeout(10_000);
-    const options = { host: '127.0.0.1', port, path, method, headers, agent: false, signal };
+    const options = {
+      host: '127.0.0.1',
+      port,
+      path,
+      method,
+      headers: headers as OutgoingHttpHeaders,
+      agent: false,
+      signal,
+    };
     const request = tls
       ? requestHttps({ ...options, ca: tls.ca, cert: tls.certificate, key: tls.privateKey })
       : requestHttp(options);

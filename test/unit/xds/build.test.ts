@@ -235,6 +235,21 @@ describe('the route table', () => {
     expect(new RegExp(`^(?:${regex})$`).test('/aXb+c/(d)/e/$f*')).toBe(false);
     expect(new RegExp(`^(?:${regex})$`).test('/a.b+c/(d)//$f*')).toBe(false);
   });
+
+  it('matches the signs of a literal percent-encoded too, so that a name beside it does not take them', () => {
+    const { route, hosts } = build({
+      s: aService({ prefix: '/a:b', operations: [op('x', '/a:b/c+d'), op('y', '/a:b/{e}')] }),
+    });
+    expect(names(hosts[0])).toEqual(['unclean-path', 's/x', 's/y', 's/no-operation', 'no-service']);
+    const matches = (name: string, path: string) => {
+      const { regex } = route(name).match['safeRegex'] as { regex: string };
+      return new RegExp(`^(?:${regex})$`).test(path);
+    };
+    for (const path of ['/a:b/c+d', '/a%3Ab/c%2bd', '/a%3ab/c%2Bd']) expect(matches('s/x', path)).toBe(true);
+    for (const path of ['/a:b/ccd', '/a:b/c%2d', '/a/c+d']) expect(matches('s/x', path)).toBe(false);
+    for (const path of ['/a%3Ab', '/a:b/', '/a%3ab/x/y']) expect(matches('s/no-operation', path)).toBe(true);
+    for (const path of ['/a:bc', '/a', '/x/a:b']) expect(matches('s/no-operation', path)).toBe(false);
+  });
 });
 
 describe('the pattern of a clean path', () => {
