@@ -21,11 +21,11 @@ export interface RoutedService {
 
 /**
  * A whole `:path` that is free of what a back end may read otherwise: before the query only visible ASCII without
- * `;`, backslash, `#` and `%`, but for a `%XX` that is not slash, backslash, dot or NUL. What does not match is
- * refused, malformed escapes and bytes that are not UTF-8 included. The query may hold any text.
+ * `;`, backslash, `#` and `%`, but for a `%XX` that is not slash, backslash, dot, `;` or a control character. What
+ * does not match is refused, malformed escapes and bytes that are not UTF-8 included. The query may hold any text.
  */
 const CLEAN_PATH =
-  '(?:[!"$&-:<->@-\\[\\]-~]|%(?:0[1-9A-Fa-f]|2[0-9A-Da-d]|5[0-9ABD-Fabd-f]|[13467-9A-Fa-f][0-9A-Fa-f]))*(?:\\?(?s:.*))?';
+  '(?:[!"$&-:<->@-\\[\\]-~]|%(?:2[0-9A-Da-d]|3[0-9AC-Fac-f]|5[0-9ABD-Fabd-f]|7[0-9A-Ea-e]|[4689A-Fa-f][0-9A-Fa-f]))*(?:\\?(?s:.*))?';
 
 /**
  * What may stand in a literal and is not unreserved (RFC 3986, section 2). Normalisation leaves these percent-encoded

@@ -34,7 +34,7 @@ export function createLoadClient(target: string): LoadClient {
     });
   return {
     async run(requests, count, concurrency) {
-      const answers = new Array<Buffer>(count);
+      const answers: Buffer[] = [];
       let next = 0;
       const worker = async (): Promise<void> => {
         while (next < count) {

@@ -59,10 +59,16 @@ export async function startServer(args: readonly string[], pinning?: Pinning): P
 }
 
 async function nextMessage(child: ChildProcess): Promise<unknown> {
-  const signal = AbortSignal.timeout(DEADLINE_MS);
+  const answered = new AbortController();
+  const signal = AbortSignal.any([answered.signal, AbortSignal.timeout(DEADLINE_MS)]);
   const gone = once(child, 'exit', { signal }).then(() => {
     throw new Error('a server of the bench has ended');
   });
-  const [message] = await Promise.race([once(child, 'message', { signal }), gone]);
-  return message;
+  try {
+    const [message] = await Promise.race([once(child, 'message', { signal }), gone]);
+    return message;
+  } finally {
+    // takes the listeners away again
+    answered.abort();
+  }
 }

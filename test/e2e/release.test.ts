@@ -79,7 +79,7 @@ describe('a release', () => {
       const answer = await ask();
       answers.push(answer);
       seen = changed(answer);
-      if (refused !== undefined) throw refused;
+      if (refused !== undefined) throw new Error('the release was refused', { cause: refused });
       const waitedMs = performance.now() - (acknowledgedAt ?? Number.POSITIVE_INFINITY);
       if (!seen && waitedMs > CHANGE_MS)
         throw new Error(`no changed answer within ${CHANGE_MS} ms of the 201`);

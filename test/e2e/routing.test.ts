@@ -37,6 +37,60 @@ const SHOP = [
 ];
 const PARTS = [get('part', '/shop/items/parts/{id}')];
 
+/** Paths of operations with a few changes that some back end might not see, or might see as others. */
+const nearMisses = fc
+  .tuple(
+    fc.constantFrom(
+      ...['/shop', '/shop/items', '/shop/items/1', '/shop/items/special', '/shop/items/a:b+c', '/whole/a'],
+      ...[
+        '/shop/orders/1/lines/2',
+        '/shop/orders/1/lines/first',
+        '/shop/orders/mine/lines/2',
+        '/shop/v1.0/a+b/7',
+      ],
+      ...['/shop/items/parts/1', '/shop/items/x:y/1'],
+    ),
+    fc.array(
+      fc.tuple(
+        fc.nat(),
+        fc.constantFrom('encode', 'encode', 'upper-case', 'remove', 'insert', 'append'),
+        fc.constantFrom(
+          ...['/', '//', '/./', '/../', '/x/../', '..;/', '.', '..', '%2e', '%2E%2e/', '\\', '%5c', '%2f'],
+          ...[
+            ';',
+            ';x=1',
+            '%3b',
+            '%00',
+            '%',
+            '%25',
+            '%252f',
+            '?',
+            '?/../x',
+            '%3f',
+            '%23',
+            '%20',
+            '*',
+            '$',
+            '{id}',
+          ],
+        ),
+      ),
+      { minLength: 1, maxLength: 2 },
+    ),
+  )
+  .map(([path, changes]) => changes.reduce((text, change) => spoil(text, ...change), path));
+
+function spoil(path: string, place: number, kind: string, piece: string): string {
+  // the first slash stays: without it there is no path to be read in one way or another
+  const at = 1 + (place % (path.length - 1));
+  const [before, character, after] = [path.slice(0, at), path.charAt(at), path.slice(at + 1)];
+  const hex = character.charCodeAt(0).toString(16);
+  if (kind === 'encode') return `${before}%${place % 2 === 0 ? hex : hex.toUpperCase()}${after}`;
+  if (kind === 'upper-case') return before + character.toUpperCase() + after;
+  if (kind === 'remove') return path.length > 2 ? before + after : path;
+  return kind === 'insert' ? before + piece + character + after : path + piece;
+}
+
 /** An HTTP/2 request on a connection of its own: Envoy ends the connection of what is no HTTP/2. Status 0: so it was. */
 async function http2Request(port: number, path: string, options: SendOptions = {}, tls?: ClientTls) {
   const connection = await connectHttp2(port, tls);
@@ -77,10 +131,11 @@ describe('operations on a real Envoy', () => {
   });
   afterAll(() => stack?.stop());
 
-  const protocols = [
-    ['HTTP/1.1', (path: string, method: string) => rawRequest(port, path, { method })],
-    ['HTTP/2', (path: string, method: string) => http2Request(port, path, { method })],
-  ] as const;
+  type Send = (path: string, method: string) => Promise<{ readonly status: number }>;
+  const protocols: readonly [string, Send][] = [
+    ['HTTP/1.1', (path, method) => rawRequest(port, path, { method })],
+    ['HTTP/2', (path, method) => http2Request(port, path, { method })],
+  ];
 
   /** The operation that was asked for, and one path for the policy and the upstream. */
   const told = () => {
@@ -175,7 +230,9 @@ describe('operations on a real Envoy', () => {
       ['an encoded backslash', 'GET', '/shop/items/a%5cb', 400],
       ['a path parameter', 'GET', '/shop/items;x=1', 400],
       ['a path parameter in a name', 'GET', '/shop/items/1;x=1', 400],
-      ['an encoded semicolon behind a literal', 'GET', '/shop/items%3bx=1', 404],
+      ['an encoded semicolon behind a literal', 'GET', '/shop/items%3bx=1', 400],
+      ['an encoded semicolon in a name', 'GET', '/shop/items/1%3Bx=1', 400],
+      ['an encoded line break in a name', 'GET', '/shop/items/1%0a', 400],
       ['an encoded NUL in a name', 'GET', '/shop/items/1%00', 400],
       ['an encoded NUL behind a literal', 'GET', '/shop/items%00', 400],
       ['a slash that is encoded twice', 'GET', '/shop/items%252f1', 404],
@@ -211,70 +268,8 @@ describe('operations on a real Envoy', () => {
     );
 
     it('whatever reaches the upstream is the operation that was asked for, however the upstream decodes it', async () => {
-      const pieces = fc.constantFrom(
-        ...[
-          'shop',
-          'items',
-          'special',
-          'orders',
-          'mine',
-          'lines',
-          'first',
-          'v1.0',
-          'a+b',
-          'parts',
-          'x:y',
-          'whole',
-          'a:b+c',
-        ],
-        ...[
-          '1',
-          'SPECIAL',
-          '',
-          '.',
-          '..',
-          '%2e',
-          '%2E%2e',
-          '..;',
-          ';x',
-          '%73pecial',
-          'a%3ab%2Bc',
-          'x%3Ay',
-          'a%2bb',
-          '%6dine',
-        ],
-        ...[
-          '%2f',
-          '%5c',
-          '\\',
-          '%00',
-          '%',
-          '%252f',
-          '%3b',
-          '%3f',
-          '%23',
-          'special%20',
-          'special.',
-          '%E9',
-          '*',
-          '(',
-          '$',
-          '{id}',
-        ],
-      );
-      const separator = fc.constantFrom('/', '/', '/', '/', '/', '//', '\\', '%2f');
-      const tail = fc.array(fc.tuple(separator, pieces), { maxLength: 4 });
-      const base = fc.constantFrom(
-        '/shop',
-        '/shop/items',
-        '/shop/items',
-        '/shop/orders/mine/lines',
-        '/shop/v1.0',
-        '/',
-      );
-      const paths = fc.tuple(base, tail).map(([start, parts]) => `${start}${parts.flat().join('')}` || '/');
       const asked = new Map<string, number>();
-      for (const path of fc.sample(paths, { numRuns: 300, seed: protocol.length })) {
+      for (const path of fc.sample(nearMisses, { numRuns: 400, seed: protocol.length })) {
         const before = stack.upstream.count();
         const { status } = await send(path, 'GET');
         const reached = stack.upstream.count() - before;
@@ -287,8 +282,8 @@ describe('operations on a real Envoy', () => {
         }
       }
       // enough of them are near enough to be let through
-      expect([...asked.values()].reduce((sum, count) => sum + count, 0)).toBeGreaterThan(30);
-      expect(asked.size).toBeGreaterThan(5);
+      expect([...asked.values()].reduce((sum, count) => sum + count, 0)).toBeGreaterThan(100);
+      expect(asked.size).toBeGreaterThan(8);
     });
   });
 
