@@ -56,6 +56,10 @@ export async function decide(
   const selection = selectPolicy(request, deps.registry, () => deps.policies.releasedNames());
   if (selection === 'selector_mismatch') return deny(selection);
 
+  if (selection.grant !== undefined && !(await holds(selection.grant, request, deps, deadline))) {
+    return deny('no_grant');
+  }
+
   const principal = await deps.authenticate(request, selection.authenticate, () => deadline.signal());
   if (principal === 'authentication_required') return deny(principal);
 
@@ -64,6 +68,21 @@ export async function decide(
     throw new Failure('policy_not_loaded', `the policy ${selection.policy} has no released revision`);
   }
   return toDecision(evaluate(policy, selection, request.writeInput(toIdentity(principal))));
+}
+
+/**
+ * The proxy's RBAC has asked this before a request of a managed node comes here. It is asked again since the route may
+ * be an older one, or one that we did not write; and before the credential, so that no grant is a 403 and never a 401.
+ */
+async function holds(
+  { service, operation }: NonNullable<Selection['grant']>,
+  request: AuthorizationRequest,
+  deps: DecideDeps,
+  deadline: Deadline,
+): Promise<boolean> {
+  const principal = await deps.authenticate(request, 'none', () => deadline.signal());
+  if (principal === 'authentication_required' || principal.workload === undefined) return false;
+  return deps.registry.isGranted(service, principal.workload.spiffe, operation);
 }
 
 function evaluate(policy: RunningPolicy, selection: Selection, input: Uint8Array): RawResult {

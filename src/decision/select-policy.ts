@@ -7,13 +7,14 @@
 import type { AuthorizationRequest } from '../core/authorization-request.ts';
 import { Failure } from '../core/failure.ts';
 import type { AuthenticateMode } from '../core/principal.ts';
-import { type ACCESS_MODES, DEFAULT_ENTRYPOINT, type Settings } from '../registry/model.ts';
+import { type ACCESS_MODES, ANY_OPERATION, DEFAULT_ENTRYPOINT, type Settings } from '../registry/model.ts';
 
 /** What `decision` needs to know of what exists; a part of `registry`'s view. */
 export interface ServiceLookup {
   service(name: string): { readonly value: ServiceRules } | undefined;
   /** undefined: never put */
   settings(): { readonly value: Settings } | undefined;
+  isGranted(service: string, spiffe: string, operation: string): boolean;
 }
 
 /** Of a service: who decides, by which rule, and after which credential. */
@@ -28,6 +29,8 @@ export interface Selection {
   readonly policy: string;
   readonly entrypoint: string;
   readonly authenticate: AuthenticateMode;
+  /** what the workload must hold a grant for, where grants decide too */
+  readonly grant?: { readonly service: string; readonly operation: string };
 }
 
 /**
@@ -42,7 +45,12 @@ export function selectPolicy(
 ): Selection | 'selector_mismatch' {
   const policy = request.contextExtension('policy');
   const service = request.contextExtension('service');
-  if (service !== undefined) return ofService(lookup.service(service)?.value, policy);
+  if (service !== undefined) {
+    const selection = ofService(lookup.service(service)?.value, policy);
+    if (selection === 'selector_mismatch' || selection.access === 'policy') return selection;
+    const operation = request.contextExtension('operation') ?? ANY_OPERATION;
+    return { ...selection, grant: { service, operation } };
+  }
 
   const settings = lookup.settings()?.value ?? {};
   const authenticate = settings.authenticate ?? 'none';
@@ -58,11 +66,12 @@ export function selectPolicy(
 function ofService(
   rules: ServiceRules | undefined,
   named: string | undefined,
-): Selection | 'selector_mismatch' {
+): (Selection & Pick<ServiceRules, 'access'>) | 'selector_mismatch' {
   if (rules === undefined || rules.access === 'grants' || rules.policy === undefined)
     return 'selector_mismatch';
   if (named !== undefined && named !== rules.policy) return 'selector_mismatch';
   return {
+    access: rules.access,
     policy: rules.policy,
     entrypoint: rules.entrypoint ?? DEFAULT_ENTRYPOINT,
     authenticate: rules.authenticate ?? 'none',

@@ -9,7 +9,7 @@ import { Failure } from '../core/failure.ts';
 import type { ChangedKey, FoldedEntry, Reducer } from '../journal/fold.ts';
 import type { EntryKind } from '../journal/kinds.ts';
 import { BODIES } from './bodies.ts';
-import type { Grant, Node, Service, Settings } from './model.ts';
+import { ANY_OPERATION, type Grant, type Node, type Service, type Settings } from './model.ts';
 
 /** An object as it stands, and the entry that made it so. Replaced as a whole, never changed. */
 export interface Recorded<T> {
@@ -29,6 +29,8 @@ export interface RegistryView {
   services(): readonly Recorded<Service>[];
   grant(service: string, id: string): Recorded<Grant> | undefined;
   grantsOf(service: string): readonly Recorded<Grant>[];
+  /** whether a grant lets this SPIFFE ID do this operation; `*` asks for a grant of all of them */
+  isGranted(service: string, spiffe: string, operation: string): boolean;
   node(id: string): Recorded<Node> | undefined;
   nodes(): readonly Recorded<Node>[];
   /** ids of the nodes that name the service */
@@ -47,12 +49,27 @@ type RegistryKind = keyof typeof BODIES;
 export function createRegistry(): Registry {
   const services = new Map<string, Recorded<Service>>();
   const grants = new Map<string, Map<string, Recorded<Grant>>>();
+  /** by service and subject, so that asking costs nothing however many there are */
+  const grantsBySubject = new Map<string, Map<string, Map<string, Grant>>>();
   const nodes = new Map<string, Recorded<Node>>();
   const nodesByService = new Map<string, Set<string>>();
   let settings: Recorded<Settings> | undefined;
 
   const unindexNode = (id: string): void => {
     for (const name of nodes.get(id)?.value.services ?? []) nodesByService.get(name)?.delete(id);
+  };
+
+  const unindexGrant = (service: string, id: string): void => {
+    const spiffe = grants.get(service)?.get(id)?.value.subject.spiffe ?? '';
+    const bySubject = grantsBySubject.get(service);
+    const ofSubject = bySubject?.get(spiffe);
+    ofSubject?.delete(id);
+    if (ofSubject?.size === 0) bySubject?.delete(spiffe);
+  };
+  const indexGrant = (service: string, id: string, grant: Grant): void => {
+    const bySubject = grantsBySubject.get(service) ?? new Map<string, Map<string, Grant>>();
+    const ofSubject = bySubject.get(grant.subject.spiffe) ?? new Map<string, Grant>();
+    grantsBySubject.set(service, bySubject.set(grant.subject.spiffe, ofSubject.set(id, grant)));
   };
 
   const apply: { readonly [K in RegistryKind]: (entry: FoldedEntry) => ChangedKey } = {
@@ -68,12 +85,15 @@ export function createRegistry(): Registry {
     },
     'registry.grant.put': (entry) => {
       const { service, id, grant } = bodyOf(BODIES['registry.grant.put'], entry);
+      unindexGrant(service, id);
+      indexGrant(service, id, grant);
       const ofService = grants.get(service) ?? new Map<string, Recorded<Grant>>();
       grants.set(service, ofService.set(id, record(id, grant, entry)));
       return `grant/${service}/${id}`;
     },
     'registry.grant.delete': (entry) => {
       const { service, id } = bodyOf(BODIES['registry.grant.delete'], entry);
+      unindexGrant(service, id);
       grants.get(service)?.delete(id);
       return `grant/${service}/${id}`;
     },
@@ -108,6 +128,12 @@ export function createRegistry(): Registry {
       services: () => byName(services),
       grant: (service, id) => grants.get(service)?.get(id),
       grantsOf: (service) => byName(grants.get(service)),
+      isGranted(service, spiffe, operation) {
+        for (const { operations } of grantsBySubject.get(service)?.get(spiffe)?.values() ?? []) {
+          if (operations.includes(ANY_OPERATION) || operations.includes(operation)) return true;
+        }
+        return false;
+      },
       node: (id) => nodes.get(id),
       nodes: () => byName(nodes),
       nodesOfService: (name) => [...(nodesByService.get(name) ?? [])].sort(),

@@ -170,6 +170,7 @@ describe('an Envoy configured by hand, before chancery serve', () => {
       plain: {},
       members: { service: 'members' },
       byGrant: { service: 'by-grant' },
+      both: { service: 'both', operation: '*' },
       noService: { service: 'nobody-knows' },
       otherPolicy: { service: 'members', policy: 'other' },
     });
@@ -197,6 +198,8 @@ describe('an Envoy configured by hand, before chancery serve', () => {
     await expectForwarded(upstream, it.send('plain', '/public', bearer('not-a-token')));
 
     await expectRefused(upstream, it.send('byGrant', '/public'), 403);
+    // this Envoy has no RBAC of ours, and the caller no certificate: the grant is asked for here
+    await expectRefused(upstream, it.send('both', '/public'), 403);
     await expectRefused(upstream, it.send('noService', '/public'), 403);
     await expectRefused(upstream, it.send('otherPolicy', '/hello', alice), 403);
   });

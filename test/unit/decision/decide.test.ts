@@ -13,6 +13,8 @@ interface World {
   readonly released?: readonly string[];
   readonly principal?: Principal | 'authentication_required' | Failure;
   readonly evaluate?: () => never;
+  /** `<service> <spiffe> <operation>` */
+  readonly grants?: readonly string[];
 }
 const DEADLINE = { atMs: Number.POSITIVE_INFINITY, signal: () => new AbortController().signal };
 
@@ -33,6 +35,7 @@ async function run(world: World) {
         return value && { value };
       },
       settings: () => world.settings && { value: world.settings },
+      isGranted: (...asked) => world.grants?.includes(asked.join(' ')) ?? false,
     },
     policies: {
       releasedNames: () => world.released ?? [],
@@ -87,7 +90,7 @@ describe('decide', () => {
   });
 
   it('uses the defaults where the service says nothing', async () => {
-    const services = { orders: { access: 'grants-and-policy', policy: 'orders' } as const };
+    const services = { orders: { access: 'policy', policy: 'orders' } as const };
     expect(
       await run({
         extensions: { service: 'orders' },
@@ -203,5 +206,46 @@ describe('decide', () => {
       throw 'opa_abort';
     };
     expect((await run({ released: ['a'], evaluate })).outcome).toBe('policy_failed');
+  });
+});
+
+describe('a service of `grants-and-policy`', () => {
+  const LEDGER: ServiceRules = { access: 'grants-and-policy', policy: 'ledger', authenticate: 'jwt' };
+  const services = { ledger: LEDGER };
+  const released = ['ledger'];
+  const extensions = { service: 'ledger', operation: 'read' };
+  const principal: Principal = { workload: { spiffe: 'spiffe://mesh/a' } };
+
+  it('asks its policy only for a workload that has a grant for the operation', async () => {
+    const { events, outcome } = await run({
+      extensions,
+      services,
+      released,
+      principal,
+      grants: ['ledger spiffe://mesh/a read'],
+    });
+    expect([events.length, outcome]).toEqual([3, 'allow']);
+    expect(events.slice(0, 2)).toEqual(['authenticate none', 'authenticate jwt']);
+  });
+
+  it.each<[string, Partial<World>]>([
+    ['another subject', { grants: ['ledger spiffe://mesh/b read'] }],
+    ['another operation', { grants: ['ledger spiffe://mesh/a write'] }],
+    ['another service', { grants: ['orders spiffe://mesh/a read'] }],
+    ['no workload', { principal: {}, grants: ['ledger spiffe://mesh/a read'] }],
+    [
+      'a proxy that names no operation, with a grant for one only',
+      { extensions: { service: 'ledger' }, grants: ['ledger spiffe://mesh/a read'] },
+    ],
+  ])('refuses without asking for a credential or the policy: %s', async (_, change) => {
+    expect(await run({ extensions, services, released, principal, ...change })).toEqual({
+      events: ['authenticate none'],
+      outcome: 'no_grant',
+    });
+  });
+
+  it('takes a proxy that names no operation to mean all of them', async () => {
+    const world = { extensions: { service: 'ledger' }, services, released, principal };
+    expect((await run({ ...world, grants: ['ledger spiffe://mesh/a *'] })).outcome).toBe('allow');
   });
 });

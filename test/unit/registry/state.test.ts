@@ -57,6 +57,30 @@ describe('the registry as a fold', () => {
     expect(view.nodesOfService('b')).toEqual([]);
   });
 
+  it('knows who is granted what, through every change of a grant', () => {
+    const world = createRegistryWorld();
+    const { view } = world;
+    const [a, b] = ['spiffe://mesh/app/a', 'spiffe://mesh/app/b'];
+    const operations = ['read', 'write'].map((id) => ({ id, method: 'GET', path: `/${id}` }));
+    const granted = () =>
+      [a, b].map((subject) =>
+        ['read', 'write', '*'].filter((each) => view.isGranted('s', subject ?? '', each)),
+      );
+    world.commit(putService(view, 's', aService({ operations })));
+    world.commit(
+      putGrant(view, 's', 'one', aGrant(a, ['read'])),
+      putGrant(view, 's', 'two', aGrant(a, ['write'])),
+    );
+    expect(granted()).toEqual([['read', 'write'], []]);
+    world.commit(putGrant(view, 's', 'two', aGrant(b, ['*'])));
+    expect(granted()).toEqual([['read'], ['read', 'write', '*']]);
+    world.commit(putGrant(view, 's', 'three', aGrant(b, ['read'])), deleteGrant(view, 's', 'two'));
+    expect(granted()).toEqual([['read'], ['read']]);
+    world.commit(deleteGrant(view, 's', 'one'));
+    expect(granted()).toEqual([[], ['read']]);
+    expect(view.isGranted('other', b ?? '', 'read')).toBe(false);
+  });
+
   it('stops at a body that it does not understand instead of serving another world', () => {
     const { reducer } = createRegistry();
     const entry = {
