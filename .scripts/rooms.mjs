@@ -58,4 +58,4 @@ export const libraries = {
 };
 
 /** Fewer modules than this means that the parser saw nothing, and "no violation" would mean nothing. */
-export const MODULE_FLOOR = 150;
+export const MODULE_FLOOR = 180;

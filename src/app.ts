@@ -17,11 +17,13 @@ import { createToolchain } from './rego/toolchain.ts';
 import { createAdminRole } from './roles/admin.ts';
 import { createAuthzServer } from './roles/authz.ts';
 import { createControlRole } from './roles/control.ts';
+import { replicaProgress } from './roles/replicas.ts';
 import { type NamedPolicy, seedJournal } from './roles/seed.ts';
 import { openStorage } from './roles/storage.ts';
 import { createWorld, type World } from './roles/world.ts';
 import type { Logger } from './telemetry/logger.ts';
 import { createMetrics } from './telemetry/metrics.ts';
+import { observeProcess } from './telemetry/process-metrics.ts';
 import type { BuildResources } from './xds/build.ts';
 
 export interface AppOptions {
@@ -72,6 +74,7 @@ async function start(
 ): Promise<Started> {
   const ambient = { clock: systemClock, random: systemRandom, logger, metrics: createMetrics() };
   const has = (role: Config['roles'][number]): boolean => config.roles.includes(role);
+  stack.adopt(observeProcess(ambient.metrics), (it) => it.stop());
 
   const storage = stack.adopt(await openStorage(config, ambient), (it) => it.close());
   const world = createWorld(config, storage, ambient);
@@ -133,6 +136,10 @@ async function start(
       writer,
       toolchain,
       nodeStatus: (id) => control?.ads.nodeStatus(id),
+      progress: {
+        replicas: () => replicaProgress(config.roles, { ...world, policies: active }),
+        node: (id) => control?.ads.nodeProgress(id),
+      },
       controlPort: ports.control ?? config.control.port,
     });
     stack.defer(() => admin.close(DRAIN_MS));

@@ -6,8 +6,10 @@ import type { HttpDeps } from './http-app.ts';
 import type { IssuerDeps } from './issuer-endpoints.ts';
 import type { PolicyDeps } from './policy-endpoints.ts';
 import type { RegistryDeps } from './registry-endpoints.ts';
+import type { RolloutDeps } from './rollout-endpoint.ts';
 
 export interface AdminDeps extends HttpDeps, Omit<RegistryDeps, 'isPolicy'>, PolicyDeps, IssuerDeps {
+  readonly progress: RolloutDeps['progress'];
   readonly journal: Pick<Journal, 'read' | 'head'>;
   readonly follower: Pick<Follower, 'sync'>;
   readonly writer: Writer;

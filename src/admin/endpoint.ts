@@ -3,11 +3,11 @@
  * on the way in and once on the way out; handlers see neither request nor reply.
  */
 import type { Static, TObject, TSchema } from 'typebox';
-import { Failure, type FailureCode } from '../core/failure.ts';
+import type { FailureCode } from '../core/failure.ts';
 import type { Position } from '../core/position.ts';
 import { type Precondition, parsePrecondition } from './precondition.ts';
+import type { Scope } from './scopes.ts';
 import type { ApiToken } from './token-state.ts';
-import { SCOPE_ALL, SCOPE_TOKEN_ADMIN } from './tokens.ts';
 
 /** A call, authenticated and of the right form. */
 export interface Call<P, Q, B> {
@@ -38,6 +38,8 @@ interface EndpointForm<P extends TSchema, Q extends TSchema, B extends TSchema, 
   readonly operationId: string;
   readonly summary: string;
   readonly tag: string;
+  /** what the token must hold */
+  readonly scope: Scope;
   readonly method: Method;
   /** Fastify's form: `/v1/services/:name` */
   readonly url: string;
@@ -57,6 +59,11 @@ interface EndpointForm<P extends TSchema, Q extends TSchema, B extends TSchema, 
   /** it publishes: a bigger body, a longer deadline */
   readonly heavy?: boolean;
   readonly handle: (call: Call<Static<P>, Static<Q>, Static<B>>) => Promise<Answer<Static<R>>>;
+  /**
+   * What a caller that accepts `text/event-stream` gets instead: the text of the stream, in pieces. The signal of
+   * this call says that the caller has gone or the server stops; the deadline is the endpoint's own.
+   */
+  readonly events?: (call: Call<Static<P>, Static<Q>, Static<B>>) => Promise<AsyncIterable<string>>;
 }
 
 /** An endpoint whose types have been checked and forgotten. */
@@ -70,13 +77,6 @@ export function endpoint<
 >(form: EndpointForm<P, Q, B, R>): Endpoint {
   // The validator has proven what the handler's types say before it is called.
   return form as unknown as Endpoint;
-}
-
-/** @throws Failure permission_denied */
-export function requirePermission(caller: ApiToken, form: Pick<Endpoint, 'oneTimeToken'>): void {
-  if (caller.scopes.includes(SCOPE_ALL)) return;
-  if (form.oneTimeToken && caller.scopes.includes(SCOPE_TOKEN_ADMIN)) return;
-  throw new Failure('permission_denied', 'the token does not have the scope for this');
 }
 
 /** What a call needs of the HTTP request. */

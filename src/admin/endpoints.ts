@@ -19,6 +19,8 @@ import {
 import { problemSchema } from './problem.ts';
 import { registryEndpoints } from './registry-endpoints.ts';
 import { releaseEndpoints } from './release-endpoints.ts';
+import { rolloutEndpoints } from './rollout-endpoint.ts';
+import { rolloutSchema } from './rollout-schema.ts';
 import { tokenEndpoints } from './token-endpoints.ts';
 import { issuedTokenSchema, newTokenSchema, tokenSchema } from './token-schemas.ts';
 
@@ -31,6 +33,7 @@ export function endpointsOf(deps: AdminDeps): readonly Endpoint[] {
     ...issuerEndpoints(deps),
     ...tokenEndpoints(deps),
     ...journalEndpoints(deps),
+    ...rolloutEndpoints(deps),
   ];
 }
 
@@ -52,4 +55,5 @@ export const components: Readonly<Record<string, TSchema>> = {
   IssuedToken: issuedTokenSchema,
   Token: tokenSchema,
   JournalEntry: journalEntrySchema,
+  Rollout: rolloutSchema,
 };

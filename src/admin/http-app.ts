@@ -3,13 +3,17 @@
  * its endpoint runs with a deadline. Whatever goes wrong leaves as a problem (RFC 9457).
  */
 import { randomUUID } from 'node:crypto';
+import { Readable } from 'node:stream';
+import { Server as TlsServer } from 'node:tls';
 import fastifySwagger from '@fastify/swagger';
 import fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
 import type { TObject, TSchema } from 'typebox';
 import type { Clock } from '../core/clock.ts';
 import { Failure } from '../core/failure.ts';
+import type { TlsCredentials } from '../core/tls.ts';
 import type { Logger } from '../telemetry/logger.ts';
-import { type Endpoint, requirePermission, toCall } from './endpoint.ts';
+import { createAdmission } from './admission.ts';
+import { type Endpoint, toCall } from './endpoint.ts';
 import { parseJsonBody } from './json-body.ts';
 import { openApiInfo } from './openapi.ts';
 import type { AdminOptions } from './options.ts';
@@ -17,14 +21,16 @@ import { positionText } from './position-text.ts';
 import { isNotModified } from './precondition.ts';
 import { answerUnreadable, SECURITY_HEADERS, sendProblem } from './refusals.ts';
 import { toRouteSchema } from './route-schema.ts';
+import { requireScope } from './scopes.ts';
 import type { ApiToken, TokenState } from './token-state.ts';
-import { authenticateToken } from './tokens.ts';
 
 export interface HttpDeps {
   readonly options: AdminOptions;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly tokens: TokenState;
+  /** undefined: plain HTTP */
+  readonly tls?: TlsCredentials;
 }
 
 /** A policy is many files: its body may have this many times `maxBodyBytes`. */
@@ -43,7 +49,7 @@ export async function createHttpApp(
     bodyLimit: deps.options.maxBodyBytes,
     requestTimeout: deps.options.requestTimeoutSeconds * 1_000,
     connectionTimeout: 2 * deps.options.publishTimeoutSeconds * 1_000,
-    http: { maxHeaderSize: MAX_HEADER_BYTES },
+    ...listenerOptions(deps.tls),
     forceCloseConnections: 'idle',
     // Its own 503 is no problem document; a call that came in is served while the server drains.
     return503OnClosing: false,
@@ -56,8 +62,11 @@ export async function createHttpApp(
     },
     clientErrorHandler: answerUnreadable,
   });
+  followChanges(app.server, deps.tls);
   app.server.maxConnections = deps.options.maxConnections;
   const callers = new WeakMap<FastifyRequest, ApiToken>();
+  const stopping = new AbortController();
+  const admit = createAdmission(deps);
 
   await app.register(fastifySwagger, openApiInfo);
   for (const [name, schema] of Object.entries(components)) app.addSchema({ ...schema, $id: name });
@@ -67,12 +76,14 @@ export async function createHttpApp(
   app.addHook('onRequest', async (request, reply) => {
     reply.headers(SECURITY_HEADERS);
     if (request.routeOptions.config.isPublic) return;
-    callers.set(request, authenticateToken(request.headers.authorization, deps.tokens, deps.clock));
+    const { authorization } = request.headers;
+    callers.set(request, admit({ authorization, remoteAddress: request.ip }));
   });
   app.setErrorHandler((error, request, reply) => sendProblem(error, request, reply, deps.logger));
 
   app.get('/openapi.json', { schema: { hide: true }, config: { isPublic: true } }, async () => app.swagger());
-  for (const endpoint of endpoints) addEndpoint(app, endpoint, deps, callers);
+  for (const endpoint of endpoints) addEndpoint(app, endpoint, deps, { callers, stopping: stopping.signal });
+  app.addHook('preClose', async () => stopping.abort());
   app.setNotFoundHandler((request, reply) => {
     const allowed = methodsOf(endpoints, request.url);
     if (allowed.length > 0) void reply.header('allow', allowed.join(', '));
@@ -85,11 +96,29 @@ export async function createHttpApp(
   return app;
 }
 
+/** The rest of Fastify does not depend on which server is below it, but its types do. */
+function listenerOptions(tls: TlsCredentials | undefined): {
+  readonly http: { readonly maxHeaderSize: number };
+} {
+  const http = { maxHeaderSize: MAX_HEADER_BYTES };
+  return tls === undefined
+    ? { http }
+    : ({ https: { ...http, ...tls.context() } } as unknown as { http: typeof http });
+}
+
+function followChanges(server: object, tls: TlsCredentials | undefined): void {
+  if (tls !== undefined && server instanceof TlsServer)
+    tls.onChange((context) => server.setSecureContext(context));
+}
+
 function addEndpoint(
   app: FastifyInstance,
   form: Endpoint,
   deps: HttpDeps,
-  callers: WeakMap<FastifyRequest, ApiToken>,
+  {
+    callers,
+    stopping,
+  }: { readonly callers: WeakMap<FastifyRequest, ApiToken>; readonly stopping: AbortSignal },
 ): void {
   const { requestTimeoutSeconds, publishTimeoutSeconds, maxBodyBytes } = deps.options;
   const deadlineMs = (form.heavy ? publishTimeoutSeconds : requestTimeoutSeconds) * 1_000;
@@ -98,9 +127,16 @@ function addEndpoint(
     url: form.url,
     schema: toRouteSchema(form),
     bodyLimit: form.heavy ? maxBodyBytes * HEAVY_BODY_FACTOR : maxBodyBytes,
-    onRequest: async (request) => requirePermission(callerOf(request, callers), form),
+    onRequest: async (request) => requireScope(callerOf(request, callers), form),
     preValidation: async (request) => readIntegers(request.query, form.query),
     handler: async (request, reply) => {
+      if (form.events && acceptsEvents(request.headers.accept)) {
+        const gone = new AbortController();
+        reply.raw.once('close', () => gone.abort());
+        const signal = AbortSignal.any([stopping, gone.signal]);
+        const events = await form.events(toCall(request, callerOf(request, callers), signal));
+        return reply.type('text/event-stream').send(Readable.from(events));
+      }
       const call = toCall(request, callerOf(request, callers), AbortSignal.timeout(deadlineMs));
       const { body, etag, position, created } = await form.handle(call);
       if (etag !== undefined) void reply.header('etag', etag);
@@ -126,6 +162,11 @@ function callerOf(request: FastifyRequest, callers: WeakMap<FastifyRequest, ApiT
   const caller = callers.get(request);
   if (!caller) throw new Failure('credential_missing', 'a bearer token is needed');
   return caller;
+}
+
+/** Without a weight: whoever does not name it gets JSON. */
+function acceptsEvents(accept: string | undefined): boolean {
+  return /(^|,)\s*text\/event-stream\s*(,|$)/i.test(accept ?? '');
 }
 
 function acceptJsonOnly(app: FastifyInstance): void {

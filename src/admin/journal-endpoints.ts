@@ -38,6 +38,7 @@ export function journalEndpoints({
       operationId: 'readJournal',
       summary: 'Read the entries after a position, whole commits only',
       tag: 'journal',
+      scope: 'audit:read',
       method: 'GET',
       url: '/v1/journal',
       query: Type.Object(

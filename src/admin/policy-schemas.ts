@@ -16,7 +16,13 @@ export const newReleaseSchema = Type.Object(
 );
 
 export const releaseSchema = Type.Object(
-  { policy: nameSchema, revision: digestSchema, position: positionSchema, at },
+  {
+    policy: nameSchema,
+    revision: digestSchema,
+    position: positionSchema,
+    at,
+    rollout: Type.String({ format: 'uri-reference', description: 'where to see how far it has come' }),
+  },
   { additionalProperties: false },
 );
 export type ReleaseView = Static<typeof releaseSchema>;

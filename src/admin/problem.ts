@@ -3,7 +3,7 @@
  * `detail` or `issues` is never shown.
  */
 import { type Static, Type } from 'typebox';
-import { FAILURES, type Failure, type FailureCode } from '../core/failure.ts';
+import { FAILURES, type Failure } from '../core/failure.ts';
 
 export const PROBLEM_MEDIA_TYPE = 'application/problem+json';
 
@@ -55,7 +55,7 @@ export function toProblem(
   const errors = failure.issues.slice(0, MAX_ISSUES).map((issue) => ({ ...issue }));
   return {
     status,
-    headers: challengeOf(failure.code, status),
+    headers: headersOf(failure, status),
     body: {
       type: `urn:chancery:problem:${failure.code}`,
       title: failure.row.title,
@@ -69,9 +69,10 @@ export function toProblem(
 }
 
 /** RFC 6750, 3: no error code where the request showed no credential at all. */
-function challengeOf(code: FailureCode, status: number): Record<string, string> {
+function headersOf({ code, retryAfterSeconds }: Failure, status: number): Record<string, string> {
   if (status === 401) {
     return { 'www-authenticate': code === 'credential_missing' ? 'Bearer' : 'Bearer error="invalid_token"' };
   }
-  return FAILURES[code].retry && status === 503 ? { 'retry-after': String(RETRY_AFTER_SECONDS) } : {};
+  const isRetried = FAILURES[code].retry && (status === 503 || status === 429);
+  return isRetried ? { 'retry-after': String(retryAfterSeconds ?? RETRY_AFTER_SECONDS) } : {};
 }

@@ -6,6 +6,7 @@ import { Failure } from '../core/failure.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { PROBLEM_MEDIA_TYPE, toProblem } from './problem.ts';
 import { fromThrown } from './thrown.ts';
+import { claimedTokenId } from './tokens.ts';
 
 export const SECURITY_HEADERS = {
   'cache-control': 'no-store',
@@ -34,7 +35,10 @@ export function sendProblem(
   );
 }
 
-/** Neither the URL as sent nor any header is logged: either may hold a credential that was put there by mistake. */
+/**
+ * Neither the URL as sent nor any header is logged: either may hold a credential that was put there by mistake. Each
+ * call that was refused for who made it is one line of kind `security`.
+ */
 function logProblem(status: number, failure: Failure, request: FastifyRequest, logger: Logger): void {
   const fields = {
     requestId: request.id,
@@ -44,8 +48,11 @@ function logProblem(status: number, failure: Failure, request: FastifyRequest, l
     route: request.routeOptions.url ?? 'none',
     remoteAddress: request.ip,
   };
-  if (status === 401 || status === 403) logger.warn(fields, 'refused a call of the admin API');
-  else if (status >= 500) logger.error({ ...fields, err: failure }, 'a call of the admin API failed');
+  if (status === 401 || status === 403 || status === 429) {
+    const claimed = claimedTokenId(request.headers.authorization);
+    const token = claimed === undefined ? {} : { claimedTokenId: claimed };
+    logger.warn({ kind: 'security', ...fields, ...token }, 'refused a call of the admin API');
+  } else if (status >= 500) logger.error({ ...fields, err: failure }, 'a call of the admin API failed');
 }
 
 /** What never became a request: node:http could not parse it, or it took too long. */

@@ -21,6 +21,7 @@ import {
   settingsSchema,
 } from '../registry/model.ts';
 import type { RegistryView } from '../registry/state.ts';
+import { ADS_PROTOCOLS, type AdsProtocol } from '../xds/bootstrap.ts';
 import { type NodeStatus, UNKNOWN_NODE } from '../xds/node-status.ts';
 import type { ChangeDeps } from './changes.ts';
 import { type Endpoint, endpoint } from './endpoint.ts';
@@ -34,7 +35,7 @@ export interface RegistryDeps extends ChangeDeps {
   /** whether a revision of it was ever published */
   readonly isPolicy: (name: string) => boolean;
   /** what an Envoy that is this node is started with */
-  readonly bootstrapOf: (id: string) => JsonObject;
+  readonly bootstrapOf: (id: string, protocol?: AdsProtocol) => JsonObject;
   /** undefined: this process knows nothing of it */
   readonly nodeStatus: (id: string) => NodeStatus | undefined;
 }
@@ -42,6 +43,17 @@ export interface RegistryDeps extends ChangeDeps {
 const serviceParams = Type.Object({ name: nameSchema });
 const grantParams = Type.Object({ service: nameSchema, id: nameSchema });
 const nodeParams = Type.Object({ id: nameSchema });
+const bootstrapQuery = Type.Object(
+  {
+    protocol: Type.Optional(
+      Type.Enum([...ADS_PROTOCOLS], {
+        default: 'delta',
+        description: 'The variant of xDS that the Envoy speaks: incremental, or state of the world',
+      }),
+    ),
+  },
+  { additionalProperties: false },
+);
 
 export function registryEndpoints(deps: RegistryDeps): readonly Endpoint[] {
   const { registry } = deps;
@@ -112,20 +124,23 @@ function nodeViews({ registry, bootstrapOf, nodeStatus }: RegistryDeps): readonl
       operationId: 'getNodeBootstrap',
       summary: 'The bootstrap that the Envoy of a node is started with',
       tag: 'nodes',
+      scope: 'registry:read',
       method: 'GET',
       url: '/v1/nodes/:id/bootstrap',
       params: nodeParams,
+      query: bootstrapQuery,
       answer: Type.Unsafe<JsonObject>({ type: 'object', description: 'envoy.config.bootstrap.v3.Bootstrap' }),
       failures: ['not_found'],
-      handle: async ({ params: { id } }) => {
+      handle: async ({ params: { id }, query: { protocol } }) => {
         expectNode(id);
-        return { body: bootstrapOf(id) };
+        return { body: bootstrapOf(id, protocol) };
       },
     }),
     endpoint({
       operationId: 'getNodeStatus',
       summary: 'What the Envoy of a node has accepted and refused, as this process knows it',
       tag: 'nodes',
+      scope: 'registry:read',
       method: 'GET',
       url: '/v1/nodes/:id/status',
       params: nodeParams,
@@ -146,6 +161,7 @@ function settingsEndpoints(deps: RegistryDeps): readonly Endpoint[] {
       operationId: 'getSettings',
       summary: 'Read the settings; there are none until they are put',
       tag: 'settings',
+      scope: 'registry:read',
       method: 'GET',
       url: '/v1/settings',
       answer: value,
@@ -161,6 +177,7 @@ function settingsEndpoints(deps: RegistryDeps): readonly Endpoint[] {
       operationId: 'putSettings',
       summary: 'Create or replace the settings',
       tag: 'settings',
+      scope: 'registry:write',
       method: 'PUT',
       url: '/v1/settings',
       body: value,

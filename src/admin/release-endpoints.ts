@@ -9,6 +9,7 @@ import { historyOf, historyQuerySchema, historySchema } from './paging.ts';
 import type { PolicyDeps } from './policy-endpoints.ts';
 import { newReleaseSchema, type ReleaseView, releaseSchema } from './policy-schemas.ts';
 import { positionText } from './position-text.ts';
+import { rolloutPath } from './rollout-schema.ts';
 import { componentRef } from './route-schema.ts';
 
 export function releaseEndpoints(deps: PolicyDeps): readonly Endpoint[] {
@@ -19,6 +20,7 @@ export function releaseEndpoints(deps: PolicyDeps): readonly Endpoint[] {
       operationId: 'createRelease',
       summary: 'Make a revision live; releasing an older one is the way back',
       tag: 'releases',
+      scope: 'policy:release',
       method: 'POST',
       url: '/v1/releases',
       body: componentRef('NewRelease', newReleaseSchema),
@@ -31,13 +33,14 @@ export function releaseEndpoints(deps: PolicyDeps): readonly Endpoint[] {
         ]);
         const at = stored?.at ?? policies.releases(policy).findLast(({ seq }) => seq === position.seq)?.at;
         if (at === undefined) throw new Failure('internal', 'the release was made, and cannot be read');
-        return { body: { policy, revision, position: positionText(position), at }, created: true, position };
+        return { body: toReleaseView({ policy, revision, at, ...position }), created: true, position };
       },
     }),
     endpoint({
       operationId: 'listReleases',
       summary: 'List releases',
       tag: 'releases',
+      scope: 'policy:read',
       method: 'GET',
       url: '/v1/releases',
       query: Type.Object(
@@ -52,6 +55,8 @@ export function releaseEndpoints(deps: PolicyDeps): readonly Endpoint[] {
   ];
 }
 
-function toReleaseView({ policy, revision, at, ...place }: RecordedRelease): ReleaseView {
-  return { policy, revision, position: positionText(place), at };
+type ReleaseFacts = Pick<RecordedRelease, 'policy' | 'revision' | 'at' | 'epoch' | 'seq'>;
+
+function toReleaseView({ policy, revision, at, ...place }: ReleaseFacts): ReleaseView {
+  return { policy, revision, position: positionText(place), at, rollout: rolloutPath(place) };
 }

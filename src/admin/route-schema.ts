@@ -16,6 +16,7 @@ const COMMON_FAILURES: readonly FailureCode[] = [
   'credential_expired',
   'credential_revoked',
   'permission_denied',
+  'rate_limited',
   'internal',
   'store_unavailable',
   'deadline_exceeded',
@@ -32,7 +33,9 @@ export function toRouteSchema(form: Endpoint): Record<string, unknown> {
   return {
     operationId: form.operationId,
     summary: form.summary,
+    description: `Needs the scope \`${form.scope}\`.`,
     tags: [form.tag],
+    'x-required-scope': form.scope,
     ...(form.params && { params: form.params }),
     ...(form.query && { querystring: form.query }),
     ...(form.body && { body: form.body }),
@@ -69,7 +72,10 @@ function success(form: Endpoint): Record<string, unknown> {
     ...(Object.keys(headers).length > 0 && { headers }),
   });
   if (form.answer === undefined) return { 204: { ...described('Done'), type: 'null' } };
-  const content = { 'application/json': { schema: form.answer } };
+  const content = {
+    'application/json': { schema: form.answer },
+    ...(form.events && { 'text/event-stream': { schema: { type: 'string' } } }),
+  };
   switch (form.method) {
     case 'POST':
       return { 201: { ...described('Created'), content } };

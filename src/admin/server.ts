@@ -25,6 +25,7 @@ export async function createAdminServer(deps: AdminDeps): Promise<AdminServer> {
       return (app.server.address() as AddressInfo).port;
     },
     async close(graceMs) {
+      deps.tls?.close();
       const cutOff = setTimeout(() => app.server.closeAllConnections(), graceMs);
       await app.close().finally(() => clearTimeout(cutOff));
     },

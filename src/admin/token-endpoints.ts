@@ -6,9 +6,10 @@ import { type Endpoint, endpoint } from './endpoint.ts';
 import { pageOf, pageQuerySchema, pageSchema } from './paging.ts';
 import { checkPrecondition, isConditional, toEntityTag } from './precondition.ts';
 import { componentRef } from './route-schema.ts';
+import { requireIssuable, SCOPE_ALL } from './scopes.ts';
 import { issuedTokenSchema, newTokenSchema, type TokenView, tokenSchema } from './token-schemas.ts';
 import type { ApiToken } from './token-state.ts';
-import { createIssuedToken, SCOPE_ALL } from './tokens.ts';
+import { createIssuedToken } from './tokens.ts';
 
 const tokenParams = Type.Object({ id: Type.String({ minLength: 1, maxLength: 64 }) });
 const tag = 'tokens';
@@ -22,6 +23,7 @@ export function tokenEndpoints(deps: ChangeDeps): readonly Endpoint[] {
       operationId: 'issueToken',
       summary: 'Issue a token; only this answer shows it',
       tag,
+      scope: 'token:admin',
       method: 'POST',
       url: '/v1/tokens',
       body: componentRef('NewToken', newTokenSchema),
@@ -30,8 +32,8 @@ export function tokenEndpoints(deps: ChangeDeps): readonly Endpoint[] {
       oneTimeToken: true,
       failures: ['registry_rejected', 'already_exists'],
       handle: async (call) => {
-        const { name } = call.body;
-        const scopes = [SCOPE_ALL];
+        const { name, scopes = [SCOPE_ALL] } = call.body;
+        requireIssuable(call.caller, scopes);
         const issued = createIssuedToken({ name, scopes, expiresAt: call.body.expiresAt }, deps);
         const { replayed, position } = await commitOnce(deps, call, 'issueToken', (request) => {
           const draft = { ...issued.draft, body: { ...issued.draft.body, request } };
@@ -55,6 +57,7 @@ export function tokenEndpoints(deps: ChangeDeps): readonly Endpoint[] {
       operationId: 'listTokens',
       summary: 'List tokens, without their text',
       tag,
+      scope: 'token:admin',
       method: 'GET',
       url: '/v1/tokens',
       query: pageQuerySchema,
@@ -68,6 +71,7 @@ export function tokenEndpoints(deps: ChangeDeps): readonly Endpoint[] {
       operationId: 'getToken',
       summary: 'Read about a token, without its text',
       tag,
+      scope: 'token:admin',
       method: 'GET',
       url: '/v1/tokens/:id',
       params: tokenParams,
@@ -84,6 +88,7 @@ export function tokenEndpoints(deps: ChangeDeps): readonly Endpoint[] {
       // The one change that needs no condition: it has one outcome, and whoever revokes may be in a hurry.
       summary: 'Revoke a token at once and for good',
       tag,
+      scope: 'token:admin',
       method: 'DELETE',
       url: '/v1/tokens/:id',
       params: tokenParams,

@@ -1,14 +1,21 @@
 import { type Static, Type } from 'typebox';
+import { GRANTABLE_SCOPES } from './scopes.ts';
 
-const scopes = Type.Array(Type.String(), {
-  description: '`*`: everything; `token:admin`: to issue one token',
-});
+const scopes = Type.Array(Type.String(), { description: 'what it may do; `*`: everything' });
 const timestamp = (description: string) => Type.String({ format: 'date-time', description });
 
 export const newTokenSchema = Type.Object(
   {
     name: Type.String({ minLength: 1, maxLength: 128, description: 'for people: who or what uses it' }),
     expiresAt: timestamp('RFC 3339; at most 366 days from now'),
+    scopes: Type.Optional(
+      Type.Array(Type.Enum([...GRANTABLE_SCOPES]), {
+        minItems: 1,
+        uniqueItems: true,
+        description:
+          'default: `*`; no more than the token of the caller holds, but a one-time token issues any',
+      }),
+    ),
   },
   { additionalProperties: false },
 );

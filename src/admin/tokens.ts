@@ -10,6 +10,7 @@ import { type Digest, sha256 } from '../core/digest.ts';
 import { Failure } from '../core/failure.ts';
 import type { Draft } from '../journal/journal.ts';
 import type { RandomBytes } from '../journal/random.ts';
+import { SCOPE_ALL } from './scopes.ts';
 import type { ApiToken, TokenState } from './token-state.ts';
 
 const MAX_TOKEN_DAYS = 366;
@@ -21,11 +22,6 @@ const SECRET_BYTES = 32;
 const FILE_TOKEN_ID = 'file';
 const FILE_TOKEN = /^[\x21-\x7e]{32,512}$/;
 const ISSUED_TOKEN = /^chy_([0-9a-f]{18})\.[A-Za-z0-9_-]{43}$/;
-
-/** Everything; the next scopes divide it. */
-export const SCOPE_ALL = '*';
-/** May issue one token, and nothing else. */
-export const SCOPE_TOKEN_ADMIN = 'token:admin';
 
 export interface NewToken {
   readonly id: string;
@@ -40,7 +36,7 @@ export interface NewToken {
 export function createOneTimeToken(deps: { readonly clock: Clock; readonly random: RandomBytes }): NewToken {
   return newToken(deps.random, {
     name: 'init',
-    scopes: [SCOPE_TOKEN_ADMIN],
+    scopes: ['token:admin'],
     expiresAt: toTimestamp(deps.clock.nowMs() + ONE_TIME_MS),
     oneTime: true,
   });
@@ -133,6 +129,16 @@ function boundedExpiry(expiresAt: string, clock: Clock): string {
   if (!(atMs > clock.nowMs())) throw refuse('must be in the future');
   if (atMs > clock.nowMs() + MAX_TOKEN_DAYS * DAY_MS) throw refuse(`must be within ${MAX_TOKEN_DAYS} days`);
   return toTimestamp(atMs);
+}
+
+/**
+ * Which token a call says that it comes with, for the log: the id, which is no secret, and never the rest.
+ *
+ * @returns undefined when it is no token that was issued
+ */
+export function claimedTokenId(authorization: string | undefined): string | undefined {
+  const text = /^Bearer +(\S{1,512})$/i.exec(authorization ?? '')?.[1];
+  return text === undefined ? undefined : ISSUED_TOKEN.exec(text)?.[1];
 }
 
 function idOf(text: string): string {

@@ -12,13 +12,19 @@ export class ApiError extends Error {
   readonly detail: string;
   /** one per thing that is wrong: a JSON Pointer into the request, or file, line and column */
   readonly errors: NonNullable<Problem['errors']>;
+  /** when trying again may help; undefined: the server did not say */
+  readonly retryAfterSeconds: number | undefined;
 
-  constructor(problem: Pick<Problem, 'status' | 'code' | 'detail' | 'errors'>, options?: ErrorOptions) {
+  constructor(
+    problem: Pick<Problem, 'status' | 'code' | 'detail' | 'errors'> & { readonly retryAfterSeconds?: number },
+    options?: ErrorOptions,
+  ) {
     super(`${problem.code}: ${problem.detail}`, options);
     this.status = problem.status;
     this.code = problem.code;
     this.detail = problem.detail;
     this.errors = problem.errors ?? [];
+    this.retryAfterSeconds = problem.retryAfterSeconds;
   }
 }
 
@@ -26,8 +32,14 @@ export async function toApiError(response: Response): Promise<ApiError> {
   const { status } = response;
   const body: unknown = await response.json().catch(() => undefined);
   return isProblem(body)
-    ? new ApiError({ ...body, status })
+    ? new ApiError({ ...body, status, ...retryAfterOf(response) })
     : new ApiError({ status, code: 'unknown', detail: `the answer was ${status} without a problem` });
+}
+
+/** Seconds only: the server of this client sends no date. */
+function retryAfterOf(response: Response): { readonly retryAfterSeconds?: number } {
+  const value = response.headers.get('retry-after') ?? '';
+  return /^\d{1,9}$/.test(value) ? { retryAfterSeconds: Number(value) } : {};
 }
 
 function isProblem(body: unknown): body is Problem {

@@ -8,6 +8,8 @@ import type { paths } from './schema.d.ts';
 
 export type AdminClient = Client<paths>;
 
+const MAX_RETRY_AFTER_SECONDS = 10;
+
 export interface ClientOptions {
   /** `http://127.0.0.1:8181` */
   readonly baseUrl: string;
@@ -54,7 +56,8 @@ async function fetchSafely(request: Request, options: ClientOptions): Promise<Re
     const outcome = await attemptOnce(request, options);
     if (outcome instanceof Response) return outcome;
     if (attempt >= maxAttempts || !mayRepeat(request, outcome)) throw outcome;
-    const pauseMs = retryMs * 2 ** (attempt - 1) * (0.5 + random());
+    const backoffMs = retryMs * 2 ** (attempt - 1) * (0.5 + random());
+    const pauseMs = Math.max(backoffMs, (outcome.retryAfterSeconds ?? 0) * 1_000);
     await new Promise((resolve) => setTimeout(resolve, pauseMs));
   }
 }
@@ -74,11 +77,12 @@ async function attemptOnce(request: Request, options: ClientOptions): Promise<Re
 
 /**
  * A read, and a POST with its Idempotency-Key, may be sent again whatever became of it. A PUT or DELETE may not: the
- * first one may have been done, and the second would be told that the object has changed. `overloaded` says that
- * nothing was done.
+ * first one may have been done, and the second would be told that the object has changed. `overloaded` and
+ * `rate_limited` say that nothing was done. Whoever is told to wait for longer than this client waits is told so.
  */
-function mayRepeat(request: Request, { status, code }: ApiError): boolean {
-  if (code === 'overloaded') return true;
+function mayRepeat(request: Request, { status, code, retryAfterSeconds = 0 }: ApiError): boolean {
+  if (retryAfterSeconds > MAX_RETRY_AFTER_SECONDS) return false;
+  if (code === 'overloaded' || code === 'rate_limited') return true;
   const repeatable = request.method === 'GET' || request.method === 'POST';
   return repeatable && (status === 0 || status === 503 || status === 504);
 }

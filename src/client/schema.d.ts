@@ -11,7 +11,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List issuers */
+        /**
+         * List issuers
+         * @description Needs the scope `registry:read`.
+         */
         get: operations["listIssuers"];
         put?: never;
         post?: never;
@@ -28,12 +31,21 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Read one of the issuers */
+        /**
+         * Read one of the issuers
+         * @description Needs the scope `registry:read`.
+         */
         get: operations["getIssuer"];
-        /** Create or replace one of the issuers */
+        /**
+         * Create or replace one of the issuers
+         * @description Needs the scope `registry:write`.
+         */
         put: operations["putIssuer"];
         post?: never;
-        /** Delete one of the issuers */
+        /**
+         * Delete one of the issuers
+         * @description Needs the scope `registry:write`.
+         */
         delete: operations["deleteIssuer"];
         options?: never;
         head?: never;
@@ -47,8 +59,31 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Read the entries after a position, whole commits only */
+        /**
+         * Read the entries after a position, whole commits only
+         * @description Needs the scope `audit:read`.
+         */
         get: operations["readJournal"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/journal/{seq}/rollout": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How far an entry has come: each replica, each node. As text/event-stream: each change until it is done
+         * @description Needs the scope `registry:read`.
+         */
+        get: operations["getRollout"];
         put?: never;
         post?: never;
         delete?: never;
@@ -64,7 +99,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List nodes */
+        /**
+         * List nodes
+         * @description Needs the scope `registry:read`.
+         */
         get: operations["listNodes"];
         put?: never;
         post?: never;
@@ -81,12 +119,21 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Read one of the nodes */
+        /**
+         * Read one of the nodes
+         * @description Needs the scope `registry:read`.
+         */
         get: operations["getNode"];
-        /** Create or replace one of the nodes */
+        /**
+         * Create or replace one of the nodes
+         * @description Needs the scope `registry:write`.
+         */
         put: operations["putNode"];
         post?: never;
-        /** Delete one of the nodes */
+        /**
+         * Delete one of the nodes
+         * @description Needs the scope `registry:write`.
+         */
         delete: operations["deleteNode"];
         options?: never;
         head?: never;
@@ -100,7 +147,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The bootstrap that the Envoy of a node is started with */
+        /**
+         * The bootstrap that the Envoy of a node is started with
+         * @description Needs the scope `registry:read`.
+         */
         get: operations["getNodeBootstrap"];
         put?: never;
         post?: never;
@@ -117,7 +167,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** What the Envoy of a node has accepted and refused, as this process knows it */
+        /**
+         * What the Envoy of a node has accepted and refused, as this process knows it
+         * @description Needs the scope `registry:read`.
+         */
         get: operations["getNodeStatus"];
         put?: never;
         post?: never;
@@ -134,7 +187,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List policies with their latest and their released revision */
+        /**
+         * List policies with their latest and their released revision
+         * @description Needs the scope `policy:read`.
+         */
         get: operations["listPolicies"];
         put?: never;
         post?: never;
@@ -151,9 +207,15 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Read the latest revision of a policy */
+        /**
+         * Read the latest revision of a policy
+         * @description Needs the scope `policy:read`.
+         */
         get: operations["getPolicy"];
-        /** Publish a revision of a policy; a release makes it live */
+        /**
+         * Publish a revision of a policy; a release makes it live
+         * @description Needs the scope `policy:write`.
+         */
         put: operations["putPolicy"];
         post?: never;
         delete?: never;
@@ -169,7 +231,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List the revisions of a policy */
+        /**
+         * List the revisions of a policy
+         * @description Needs the scope `policy:read`.
+         */
         get: operations["listRevisions"];
         put?: never;
         post?: never;
@@ -186,7 +251,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Read one revision of a policy, which never changes */
+        /**
+         * Read one revision of a policy, which never changes
+         * @description Needs the scope `policy:read`.
+         */
         get: operations["getRevision"];
         put?: never;
         post?: never;
@@ -203,10 +271,16 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List releases */
+        /**
+         * List releases
+         * @description Needs the scope `policy:read`.
+         */
         get: operations["listReleases"];
         put?: never;
-        /** Make a revision live; releasing an older one is the way back */
+        /**
+         * Make a revision live; releasing an older one is the way back
+         * @description Needs the scope `policy:release`.
+         */
         post: operations["createRelease"];
         delete?: never;
         options?: never;
@@ -221,7 +295,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List services */
+        /**
+         * List services
+         * @description Needs the scope `registry:read`.
+         */
         get: operations["listServices"];
         put?: never;
         post?: never;
@@ -238,12 +315,21 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Read one of the services */
+        /**
+         * Read one of the services
+         * @description Needs the scope `registry:read`.
+         */
         get: operations["getService"];
-        /** Create or replace one of the services */
+        /**
+         * Create or replace one of the services
+         * @description Needs the scope `registry:write`.
+         */
         put: operations["putService"];
         post?: never;
-        /** Delete one of the services */
+        /**
+         * Delete one of the services
+         * @description Needs the scope `registry:write`.
+         */
         delete: operations["deleteService"];
         options?: never;
         head?: never;
@@ -257,7 +343,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List grants */
+        /**
+         * List grants
+         * @description Needs the scope `registry:read`.
+         */
         get: operations["listGrants"];
         put?: never;
         post?: never;
@@ -274,12 +363,21 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Read one of the grants */
+        /**
+         * Read one of the grants
+         * @description Needs the scope `registry:read`.
+         */
         get: operations["getGrant"];
-        /** Create or replace one of the grants */
+        /**
+         * Create or replace one of the grants
+         * @description Needs the scope `registry:write`.
+         */
         put: operations["putGrant"];
         post?: never;
-        /** Delete one of the grants */
+        /**
+         * Delete one of the grants
+         * @description Needs the scope `registry:write`.
+         */
         delete: operations["deleteGrant"];
         options?: never;
         head?: never;
@@ -293,9 +391,15 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Read the settings; there are none until they are put */
+        /**
+         * Read the settings; there are none until they are put
+         * @description Needs the scope `registry:read`.
+         */
         get: operations["getSettings"];
-        /** Create or replace the settings */
+        /**
+         * Create or replace the settings
+         * @description Needs the scope `registry:write`.
+         */
         put: operations["putSettings"];
         post?: never;
         delete?: never;
@@ -311,10 +415,16 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List tokens, without their text */
+        /**
+         * List tokens, without their text
+         * @description Needs the scope `token:admin`.
+         */
         get: operations["listTokens"];
         put?: never;
-        /** Issue a token; only this answer shows it */
+        /**
+         * Issue a token; only this answer shows it
+         * @description Needs the scope `token:admin`.
+         */
         post: operations["issueToken"];
         delete?: never;
         options?: never;
@@ -329,11 +439,17 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Read about a token, without its text */
+        /**
+         * Read about a token, without its text
+         * @description Needs the scope `token:admin`.
+         */
         get: operations["getToken"];
         put?: never;
         post?: never;
-        /** Revoke a token at once and for good */
+        /**
+         * Revoke a token at once and for good
+         * @description Needs the scope `token:admin`.
+         */
         delete: operations["revokeToken"];
         options?: never;
         head?: never;
@@ -360,7 +476,7 @@ export interface components {
             expiresAt: string;
             id: string;
             name: string;
-            /** @description `*`: everything; `token:admin`: to issue one token */
+            /** @description what it may do; `*`: everything */
             scopes: string[];
             /** @description the bearer token; it cannot be read again */
             token: string;
@@ -416,6 +532,8 @@ export interface components {
             expiresAt: string;
             /** @description for people: who or what uses it */
             name: string;
+            /** @description default: `*`; no more than the token of the caller holds, but a one-time token issues any */
+            scopes?: ("*" | "policy:read" | "policy:write" | "policy:release" | "registry:read" | "registry:write" | "audit:read" | "token:admin")[];
         };
         Node: {
             listener: {
@@ -593,6 +711,11 @@ export interface components {
             position: string;
             /** @description SHA-256 of the revision */
             revision: string;
+            /**
+             * Format: uri-reference
+             * @description where to see how far it has come
+             */
+            rollout: string;
         };
         Revision: {
             /** Format: date-time */
@@ -601,6 +724,47 @@ export interface components {
             position: string;
             /** @description SHA-256 of the revision */
             revision: string;
+        };
+        Rollout: {
+            /** @description every replica and every registered node is at this entry or later */
+            done: boolean;
+            /** @description of the journal */
+            head: number;
+            nodes: {
+                /** @description to this process, now */
+                connected: boolean;
+                /** @description why what it should have now cannot be built */
+                error?: string;
+                id: string;
+                /** @description what it refuses of what it is offered now */
+                nack?: {
+                    /** Format: date-time */
+                    at: string;
+                    /** @description as the node says it */
+                    reason: string;
+                    /** @enum {unknown} */
+                    type: "cluster" | "endpoints" | "listener" | "routes";
+                    version: string;
+                };
+                /** @description it has accepted everything up to here */
+                seq?: number;
+                /**
+                 * @description applied: it has accepted what the journal says at this entry or later, also where nothing had to be sent; refused: it runs what it had before; failed: what it should have cannot be built; pending: it has been told, or is about to be; disconnected: what it had is older; unknown: no control role in this process
+                 * @enum {unknown}
+                 */
+                state: "applied" | "refused" | "failed" | "pending" | "disconnected" | "unknown";
+            }[];
+            replicas: {
+                /** @description what keeps it from going on */
+                error?: string;
+                /** @description of the process */
+                id: string;
+                role: string;
+                /** @description it works with everything up to here */
+                seq: number;
+            }[];
+            /** @description the entry that was asked for */
+            seq: number;
         };
         Service: {
             /**
@@ -662,7 +826,7 @@ export interface components {
             name: string;
             /** @description its first use ends it */
             oneTime: boolean;
-            /** @description `*`: everything; `token:admin`: to issue one token */
+            /** @description what it may do; `*`: everything */
             scopes: string[];
         };
     };
@@ -726,6 +890,15 @@ export interface operations {
             };
             /** @description permission_denied: The credential does not allow this */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description rate_limited: Too many calls */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -824,6 +997,15 @@ export interface operations {
             };
             /** @description not_found: There is no such object */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description rate_limited: Too many calls */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -979,6 +1161,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description rate_limited: Too many calls */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description internal: An internal error */
             500: {
                 headers: {
@@ -1097,6 +1288,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description rate_limited: Too many calls */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description internal: An internal error */
             500: {
                 headers: {
@@ -1184,6 +1384,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description rate_limited: Too many calls */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description internal: An internal error */
             500: {
                 headers: {
@@ -1194,6 +1403,101 @@ export interface operations {
                 };
             };
             /** @description store_unavailable: The store cannot be reached */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description deadline_exceeded: The deadline has passed */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getRollout: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                seq: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rollout"];
+                    "text/event-stream": string;
+                };
+            };
+            /** @description request_malformed: The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description credential_missing: A credential is needed; credential_invalid: The credential is not valid; credential_expired: The credential has expired; credential_revoked: The credential has been revoked */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description permission_denied: The credential does not allow this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description not_found: There is no such object */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description rate_limited: Too many calls */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description internal: An internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description store_unavailable: The store cannot be reached; overloaded: Too much work is in progress */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -1265,6 +1569,15 @@ export interface operations {
             };
             /** @description permission_denied: The credential does not allow this */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description rate_limited: Too many calls */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1363,6 +1676,15 @@ export interface operations {
             };
             /** @description not_found: There is no such object */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description rate_limited: Too many calls */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1518,6 +1840,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description rate_limited: Too many calls */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description internal: An internal error */
             500: {
                 headers: {
@@ -1636,6 +1967,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description rate_limited: Too many calls */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description internal: An internal error */
             500: {
                 headers: {
@@ -1667,7 +2007,10 @@ export interface operations {
     };
     getNodeBootstrap: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description The variant of xDS that the Envoy speaks: incremental, or state of the world */
+                protocol?: "delta" | "sotw";
+            };
             header?: never;
             path: {
                 /** @description lower-case letters, digits, ".", "_" and "-"; 1 to 63 characters */
@@ -1715,6 +2058,15 @@ export interface operations {
             };
             /** @description not_found: There is no such object */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description rate_limited: Too many calls */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1808,6 +2160,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description rate_limited: Too many calls */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description internal: An internal error */
             500: {
                 headers: {
@@ -1884,6 +2245,15 @@ export interface operations {
             };
             /** @description permission_denied: The credential does not allow this */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description rate_limited: Too many calls */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1982,6 +2352,15 @@ export interface operations {
             };
             /** @description not_found: There is no such object */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description rate_limited: Too many calls */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2137,6 +2516,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description rate_limited: Too many calls */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description internal: An internal error */
             500: {
                 headers: {
@@ -2226,6 +2614,15 @@ export interface operations {
             };
             /** @description not_found: There is no such object */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description rate_limited: Too many calls */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2333,6 +2730,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description rate_limited: Too many calls */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description internal: An internal error */
             500: {
                 headers: {
@@ -2412,6 +2818,15 @@ export interface operations {
             };
             /** @description permission_denied: The credential does not allow this */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description rate_limited: Too many calls */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2529,6 +2944,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description rate_limited: Too many calls */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description internal: An internal error */
             500: {
                 headers: {
@@ -2610,6 +3034,15 @@ export interface operations {
             };
             /** @description permission_denied: The credential does not allow this */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description rate_limited: Too many calls */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2708,6 +3141,15 @@ export interface operations {
             };
             /** @description not_found: There is no such object */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description rate_limited: Too many calls */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2863,6 +3305,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description rate_limited: Too many calls */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description internal: An internal error */
             500: {
                 headers: {
@@ -2981,6 +3432,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description rate_limited: Too many calls */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description internal: An internal error */
             500: {
                 headers: {
@@ -3081,6 +3541,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description rate_limited: Too many calls */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description internal: An internal error */
             500: {
                 headers: {
@@ -3174,6 +3643,15 @@ export interface operations {
             };
             /** @description not_found: There is no such object */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description rate_limited: Too many calls */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3340,6 +3818,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description rate_limited: Too many calls */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description internal: An internal error */
             500: {
                 headers: {
@@ -3460,6 +3947,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description rate_limited: Too many calls */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description internal: An internal error */
             500: {
                 headers: {
@@ -3548,6 +4044,15 @@ export interface operations {
             };
             /** @description not_found: There is no such object */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description rate_limited: Too many calls */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3700,6 +4205,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description rate_limited: Too many calls */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description internal: An internal error */
             500: {
                 headers: {
@@ -3776,6 +4290,15 @@ export interface operations {
             };
             /** @description permission_denied: The credential does not allow this */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description rate_limited: Too many calls */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3904,6 +4427,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description rate_limited: Too many calls */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description internal: An internal error */
             500: {
                 headers: {
@@ -3994,6 +4526,15 @@ export interface operations {
             };
             /** @description not_found: There is no such object */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description rate_limited: Too many calls */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4093,6 +4634,15 @@ export interface operations {
             };
             /** @description object_changed: The object has changed in the meantime */
             412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description rate_limited: Too many calls */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -2,8 +2,9 @@
 import { readFileSync } from 'node:fs';
 import { Value } from 'typebox/value';
 import { parse } from 'yaml';
-import { isJsonObject } from '../core/json.ts';
+import { isJsonObject, type JsonObject } from '../core/json.ts';
 import { isLoopback } from '../core/loopback.ts';
+import { schemaErrors } from '../core/schema-errors.ts';
 import { type Config, configSchema } from './schema.ts';
 
 /** Everything that is wrong with a configuration, at once, each with its place. */
@@ -56,7 +57,7 @@ export function loadConfig(sources: ConfigSources = {}, { unpinned = false } = {
   }
   merge(tree, Value.Convert(configSchema, overlay) as Tree);
   const complete = Value.Default(configSchema, tree);
-  for (const error of Value.Errors(configSchema, complete)) {
+  for (const error of schemaErrors(configSchema, complete)) {
     if (error.keyword === 'boolean') problems.push(`${error.instancePath}: there is no such setting`);
     else if (error.keyword !== 'additionalProperties')
       problems.push(`${error.instancePath || '/'}: ${error.message}`);
@@ -80,16 +81,34 @@ function readFileTree(file: string, problems: string[]): Tree {
 /** The same keys with whatever stands there: what is wrong elsewhere is told in one go with the rest. */
 type Unchecked = { readonly [Key in keyof Config]?: Readonly<Record<string, unknown>> | null };
 
+const LISTENERS = ['authz', 'control', 'admin', 'ops'] as const;
+
+/** @returns what a listener would have to have for others to reach it; undefined: it has that */
+function whatIsMissing(
+  listener: (typeof LISTENERS)[number],
+  tls: JsonObject | undefined,
+): string | undefined {
+  if (listener === 'ops') return 'TLS, which this port cannot have';
+  if (listener === 'admin') return tls === undefined ? 'TLS (`tls`)' : undefined;
+  return tls?.['clientCaFile'] === undefined
+    ? 'verified client certificates (`tls.clientCaFile`)'
+    : undefined;
+}
+
 /** What no schema of one field can say. */
 function contradictions(config: Unchecked, unpinned: boolean): string[] {
   const problems: string[] = [];
-  for (const listener of ['authz', 'control', 'admin', 'ops'] as const) {
-    const address = config[listener]?.['address'];
-    if (typeof address === 'string' && !isLoopback(address)) {
-      problems.push(
-        `/${listener}/address: ${address} is not a loopback address; others need TLS, which is not there yet`,
-      );
+  for (const listener of LISTENERS) {
+    const options = config[listener] ?? {};
+    const { address, insecure } = options;
+    const tls = isJsonObject(options['tls']) ? options['tls'] : undefined;
+    const need = whatIsMissing(listener, tls);
+    if (typeof address === 'string' && !isLoopback(address) && insecure !== true && need !== undefined) {
+      const aloud = 'or `insecure: true` to say it aloud';
+      problems.push(`/${listener}/address: ${address} is not a loopback address; it needs ${need}, ${aloud}`);
     }
+    if (tls?.['trustDomain'] !== undefined && tls['clientCaFile'] === undefined)
+      problems.push(`/${listener}/tls/trustDomain: means nothing without clientCaFile`);
   }
   if (config.store !== undefined && !unpinned) {
     if (config.journal?.['genesis'] === undefined)

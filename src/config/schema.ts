@@ -13,6 +13,7 @@ import { policyOptions } from '../policy/options.ts';
 import { regoOptions } from '../rego/options.ts';
 import { storeOptionsSchema } from '../store/options.ts';
 import { LOG_LEVELS } from '../telemetry/logger.ts';
+import { envoyTlsSchema } from '../xds/options.ts';
 
 export const ROLES = ['admin', 'authz', 'control'] as const;
 
@@ -30,7 +31,10 @@ export const configSchema = Type.Object(
     }),
     log: Type.Object(
       {
-        level: Type.Enum([...LOG_LEVELS], { default: 'info' }),
+        level: Type.Enum([...LOG_LEVELS], {
+          default: 'info',
+          description: 'the least severe that is logged',
+        }),
       },
       { additionalProperties: false, default: {} },
     ),
@@ -50,7 +54,7 @@ export const configSchema = Type.Object(
       { additionalProperties: false, default: {}, description: 'ext_authz and health over gRPC' },
     ),
     control: Type.Object(
-      { ...grpcOptionsSchema.properties, port: port(18000) },
+      { ...grpcOptionsSchema.properties, port: port(18000), envoyTls: Type.Optional(envoyTlsSchema) },
       { additionalProperties: false, default: {}, description: 'delta ADS over gRPC' },
     ),
     admin: Type.Object(

@@ -37,6 +37,7 @@ export const FAILURES = {
     title: 'The deadline has passed',
   },
   overloaded: { grpc: 8, http: 503, retry: true, title: 'Too much work is in progress' },
+  rate_limited: { grpc: 8, http: 429, retry: true, title: 'Too many calls' },
   store_unavailable: { grpc: 14, http: 503, retry: true, title: 'The store cannot be reached' },
   store_mismatch: { grpc: 14, http: 503, retry: false, title: 'The store belongs to another instance' },
   store_diverged: { grpc: 14, http: 503, retry: false, title: 'The store has lost entries' },
@@ -73,6 +74,8 @@ interface FailureOptions {
   /** for logs only, never shown */
   readonly cause?: unknown;
   readonly issues?: readonly FailureIssue[];
+  /** when trying again may help; where it is known */
+  readonly retryAfterSeconds?: number;
 }
 
 export class Failure extends Error {
@@ -81,12 +84,14 @@ export class Failure extends Error {
   /** safe to show: no credential, no path of the machine, no stack */
   readonly detail: string;
   readonly issues: readonly FailureIssue[];
+  readonly retryAfterSeconds: number | undefined;
 
   constructor(code: FailureCode, detail: string, options: FailureOptions = {}) {
     super(`${code}: ${detail}`, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     this.detail = detail;
     this.issues = options.issues ?? [];
+    this.retryAfterSeconds = options.retryAfterSeconds;
   }
 
   get row(): FailureRow {

@@ -55,7 +55,7 @@ function allowed(value: JsonObject): Decision {
         ? NO_OBLIGATIONS
         : {
             requestHeaders: unframed(headersOf(value, 'headers'), FRAMING, 'headers'),
-            requestHeadersToRemove: stringsOf(value, 'request_headers_to_remove'),
+            requestHeadersToRemove: namesOf(value, 'request_headers_to_remove'),
             responseHeaders: unframed(
               headersOf(value, 'response_headers_to_add'),
               RESPONSE_FRAMING,
@@ -129,17 +129,29 @@ function stringsOf(value: JsonObject, key: string): readonly string[] {
   });
 }
 
+/** A proxy skips what is no name, and the header that was meant would stay. */
+function namesOf(value: JsonObject, key: string): readonly string[] {
+  const names = stringsOf(value, key);
+  if (!names.every((name) => HEADER_NAME.test(name)))
+    throw odd(`\`${key}\` holds a name that is no header name`);
+  return names;
+}
+
 function metadataOf(value: JsonObject): JsonObject {
   const metadata = own(value, 'dynamic_metadata');
   if (metadata === undefined) return {};
   if (!isJsonObject(metadata)) throw odd('`dynamic_metadata` is not an object');
-  if (isDeeper(metadata, MAX_METADATA_DEPTH)) throw odd('`dynamic_metadata` is nested too deeply');
+  expectStruct(metadata, MAX_METADATA_DEPTH);
   return metadata;
 }
 
-function isDeeper(value: Json, levels: number): boolean {
-  if (typeof value !== 'object' || value === null) return false;
-  return levels === 0 || Object.values(value).some((member: Json) => isDeeper(member, levels - 1));
+/** A number beyond a double is infinite by now: in a Struct there is none, and it has no JSON form for a log. */
+function expectStruct(value: Json, levels: number): void {
+  if (typeof value === 'number' && !Number.isFinite(value))
+    throw odd('`dynamic_metadata` holds a number that is too large');
+  if (typeof value !== 'object' || value === null) return;
+  if (levels === 0) throw odd('`dynamic_metadata` is nested too deeply');
+  for (const member of Object.values(value)) expectStruct(member, levels - 1);
 }
 
 /** A policy may name a member `constructor`; what it did not name is not there. */

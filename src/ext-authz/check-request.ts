@@ -11,6 +11,7 @@ import { Failure } from '../core/failure.ts';
 import type { JsonObject } from '../core/json.ts';
 import { CHECK_REQUEST } from './check-request-types.ts';
 import { JsonWriter } from './json-writer.ts';
+import { expectSpread } from './key-spread.ts';
 import { parseBody } from './parsed-body.ts';
 import { parsePath } from './parsed-path.ts';
 import { writeMessage } from './protobuf-json.ts';
@@ -33,6 +34,8 @@ export interface Belief {
 }
 
 export interface CheckRequest extends AuthorizationRequest {
+  /** HTTP method; '' when there is none */
+  readonly method: string;
   /** path and query as the proxy sends them on */
   readonly target: string;
 }
@@ -70,6 +73,10 @@ class WireRequest implements CheckRequest {
     this.#attributes = attributes;
     this.#http = messageAt(messageAt(attributes, 4), 2);
     this.#plainHeaders = mapAt(this.#http, 3) ?? NO_HEADERS;
+  }
+
+  get method(): string {
+    return this.#text(spanAt(this.#http, 2));
   }
 
   get target(): string {
@@ -160,6 +167,7 @@ class WireRequest implements CheckRequest {
         throw new Failure('request_malformed', 'a header stands in headers and in header_map');
       headers.set(key, value);
     }
+    expectSpread(headers);
     return headers;
   }
 

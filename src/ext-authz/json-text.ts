@@ -6,6 +6,7 @@
  * `9007199254740993`), of members with one name the last stays, a lone surrogate becomes U+FFFD.
  */
 import { Failure } from '../core/failure.ts';
+import { expectSpread } from './key-spread.ts';
 
 /** The runtime overflows its stack somewhere above 4,000 levels; nothing sensible needs a fraction of this. */
 export const MAX_JSON_DEPTH = 1000;
@@ -21,7 +22,8 @@ type Pieces = string | readonly Pieces[];
 
 /**
  * @returns the same value as compact, well-formed JSON
- * @throws Failure request_malformed  when it is not JSON, or deeper than {@link MAX_JSON_DEPTH}
+ * @throws Failure request_malformed  when it is not JSON, deeper than {@link MAX_JSON_DEPTH}, or with names that were
+ *         chosen to collide
  */
 export function rewriteJson(text: string): string {
   const reader = new JsonTextReader(text);
@@ -71,6 +73,7 @@ class JsonTextReader {
       members.set(key, this.value(depth + 1));
     } while (this.#next(','));
     if (!this.#next('}')) this.#refuse();
+    expectSpread({ size: members.size, keys: () => members.keys().map(unquote) });
     const pieces: Pieces[] = ['{'];
     for (const [key, value] of members) pieces.push(pieces.length === 1 ? key : `,${key}`, ':', value);
     pieces.push('}');
@@ -129,6 +132,10 @@ function respell(quoted: string): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+function unquote(quoted: string): string {
+  return quoted.includes('\\') ? (JSON.parse(quoted) as string) : quoted.slice(1, -1);
 }
 
 function flatten(pieces: Pieces, into: string[]): void {

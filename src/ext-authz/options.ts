@@ -14,6 +14,12 @@ export const extAuthzOptionsSchema = Type.Object(
       default: 1000,
       description: 'time for a Check whose caller names none',
     }),
+    logDenied: Type.Optional(
+      Type.Enum(['off', 'debug', 'info'], {
+        default: 'debug',
+        description: 'level of the line for each denied Check; what went wrong on our side is at warn',
+      }),
+    ),
   },
   { additionalProperties: false },
 );

@@ -6,13 +6,14 @@
  * query follows Go's `url.ParseQuery`: split at `&`, cut at the first `=`, `+` is a space, a `;` is an error.
  */
 import { Failure } from '../core/failure.ts';
+import { expectSpread } from './key-spread.ts';
 
 export interface ParsedPath {
   readonly path: readonly string[];
   readonly query: ReadonlyMap<string, readonly string[]>;
 }
 
-/** @throws Failure request_malformed  on a bad percent escape, or `;` in the query */
+/** @throws Failure request_malformed  on a bad percent escape, `;` in the query, or keys chosen to collide */
 export function parsePath(target: string): ParsedPath {
   const cut = target.indexOf('?');
   const path = decodePercent(cut < 0 ? target : target.slice(0, cut));
@@ -49,6 +50,7 @@ function parseQuery(text: string): Map<string, string[]> {
     if (values === undefined) query.set(key, [value]);
     else values.push(value);
   }
+  expectSpread(query);
   return query;
 }
 

@@ -10,7 +10,8 @@ import type { Deadline } from '../decision/decide.ts';
 import { type ByteCall, type GrpcService, unaryService } from '../grpc/byte-service.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
-import { fromCheckRequest } from './check-request.ts';
+import { createCheckLog } from './check-log.ts';
+import { type CheckRequest, fromCheckRequest } from './check-request.ts';
 import { toCheckResponse, toFailureResponse } from './check-response.ts';
 import type { ExtAuthzOptions } from './options.ts';
 import { withEverySpelling } from './query-spellings.ts';
@@ -21,7 +22,7 @@ export type CheckHandler = (request: Uint8Array, call: ByteCall) => Promise<Uint
 export interface CheckDeps {
   readonly decide: (request: AuthorizationRequest, deadline: Deadline) => Promise<Decision>;
   /** what a peer may claim: see `identity/peer.ts` */
-  readonly peerClaims: (peer: string) => { readonly enrolled: boolean };
+  readonly peerClaims: (peer: string, certificate?: Uint8Array) => { readonly enrolled: boolean };
   readonly options: ExtAuthzOptions;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -34,7 +35,8 @@ const LONGEST_WAIT_MS = 60_000;
 const DURATION_BUCKETS = [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5, 1];
 
 export function createCheckHandler(deps: CheckDeps): CheckHandler {
-  const { clock, logger, metrics, options } = deps;
+  const { clock, metrics, options } = deps;
+  const log = createCheckLog(deps.logger, options);
   const newDecisionId = deps.newDecisionId ?? randomUUID;
   const checks = metrics.counter('chancery_checks_total', 'Checks answered', ['effect', 'reason']);
   const durations = metrics.histogram(
@@ -44,38 +46,42 @@ export function createCheckHandler(deps: CheckDeps): CheckHandler {
   );
   let inProgress = 0;
 
-  async function decide(request: Uint8Array, call: ByteCall): Promise<Decision> {
-    const nowMs = clock.nowMs();
-    const atMs = Number.isFinite(call.deadlineMs) ? call.deadlineMs : nowMs + options.defaultDeadlineMs;
-    const belief = { identityFields: deps.peerClaims(call.peer).enrolled };
-    const authorization = fromCheckRequest(request, belief);
-    const decision = await deps.decide(authorization, {
+  const deadlineOf = ({ deadlineMs }: ByteCall): number =>
+    Number.isFinite(deadlineMs) ? deadlineMs : clock.nowMs() + options.defaultDeadlineMs;
+
+  const read = (request: Uint8Array, { peer, certificate }: ByteCall): CheckRequest =>
+    fromCheckRequest(request, { identityFields: deps.peerClaims(peer, certificate).enrolled });
+
+  async function decide(request: CheckRequest, call: ByteCall, atMs: number): Promise<Decision> {
+    const decision = await deps.decide(request, {
       atMs,
       signal: () => AbortSignal.any([call.signal(), AbortSignal.timeout(wholeMs(atMs - clock.nowMs()))]),
     });
     if (decision.effect === 'allow' && clock.nowMs() >= atMs) {
       throw new Failure('deadline_exceeded', 'the decision came after the deadline');
     }
-    return withEverySpelling(decision, authorization.target);
+    return withEverySpelling(decision, request.target);
   }
 
   return async (request, call) => {
     const startedMs = performance.now();
     const decisionId = newDecisionId();
     inProgress += 1;
+    let asked: CheckRequest | undefined;
     try {
       if (inProgress > options.maxConcurrent)
         throw new Failure('overloaded', 'too many Checks are in progress');
-      const decision = await decide(request, call);
+      const atMs = deadlineOf(call);
+      asked = read(request, call);
+      const decision = await decide(asked, call, atMs);
       const response = toCheckResponse(decision, decisionId);
       checks.add({ effect: decision.effect, reason: decision.reason });
+      if (decision.effect === 'deny') log.denied(decisionId, decision.reason, asked);
       return response;
     } catch (thrown) {
       const failure = Failure.from(thrown);
       checks.add({ effect: 'failure', reason: failure.code });
-      const fields = { decisionId, code: failure.code, detail: failure.detail, err: failure.cause };
-      if (failure.row.http < 500) logger.debug(fields, 'a Check was refused without a decision');
-      else logger.warn(fields, 'a Check could not be decided');
+      log.failed(decisionId, failure, asked);
       return toFailureResponse(failure, decisionId);
     } finally {
       inProgress -= 1;

@@ -24,6 +24,8 @@ export interface GrpcService {
 export interface ByteCall {
   /** `address:port` of the other end; `unknown` when it has none */
   readonly peer: string;
+  /** of the other end, verified, DER; the same object on each call of one connection */
+  readonly certificate?: Uint8Array | undefined;
   /** from `grpc-timeout`, milliseconds since the epoch; Infinity without one */
   readonly deadlineMs: number;
   /** aborts when the caller has gone; made on first use */
@@ -82,10 +84,18 @@ function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
+/** @returns DER; undefined when the other end has shown none, or none that could be verified */
+export function verifiedCertificate(
+  call: Pick<ServerUnaryCall<unknown, unknown>, 'getAuthContext'>,
+): Uint8Array | undefined {
+  return call.getAuthContext().sslPeerCertificate?.raw;
+}
+
 function toByteCall(call: ServerUnaryCall<Uint8Array, Uint8Array>): ByteCall {
   let signal: AbortSignal | undefined;
   return {
     peer: call.getPeer(),
+    certificate: verifiedCertificate(call),
     deadlineMs: Number(call.getDeadline()),
     signal: () => (signal ??= untilCancelled(call)),
   };

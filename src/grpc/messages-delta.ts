@@ -1,29 +1,25 @@
-/**
- * `envoy.service.discovery.v3.DeltaDiscoveryRequest` and `…Response`: bytes ↔ plain objects with the fields that we
- * use. Unknown and unused fields of a request are skipped, as protobuf asks of every reader.
- */
-import { create, type DescMessage, fromBinary, type Message, toBinary } from '@bufbuild/protobuf';
-import { Failure } from '../core/failure.ts';
+/** `envoy.service.discovery.v3.DeltaDiscoveryRequest` and `…Response`. */
+import type { Message } from '@bufbuild/protobuf';
+import {
+  type AnyMessage,
+  type DiscoveryRequestBase,
+  decode,
+  type EncodedResource,
+  encode,
+  type FieldsOf,
+  fromEncodedResource,
+  fromRequestBase,
+  type MessageOf,
+  type RequestBaseMessage,
+  toEncodedResource,
+  toRequestBase,
+} from './messages-codec.ts';
 
-/** A resource as it travels: `google.protobuf.Any`. */
-export interface EncodedResource {
-  /** for example `type.googleapis.com/envoy.config.cluster.v3.Cluster` */
-  readonly typeUrl: string;
-  readonly bytes: Uint8Array;
-}
-
-export interface DeltaRequest {
-  /** '' when the message carries no node */
-  readonly nodeId: string;
-  readonly typeUrl: string;
+export interface DeltaRequest extends DiscoveryRequestBase {
   readonly subscribe: readonly string[];
   readonly unsubscribe: readonly string[];
   /** name → version that the client has; counts on the first request of a type only */
   readonly initialVersions: Readonly<Record<string, string>>;
-  /** '' when this is not an answer to a response */
-  readonly nonce: string;
-  /** present: a NACK, whatever else the message says */
-  readonly error?: { readonly code: number; readonly message: string };
 }
 
 export interface DeltaResource {
@@ -50,66 +46,45 @@ export interface DeltaCodecs {
   encodeDeltaResponse(response: DeltaResponse): Uint8Array;
 }
 
-/** The members of the generated messages, named as @bufbuild/protobuf names them. */
-interface RequestMessage extends Message {
-  node?: { id: string };
-  typeUrl: string;
+interface RequestMessage extends RequestBaseMessage {
   resourceNamesSubscribe: string[];
   resourceNamesUnsubscribe: string[];
   initialResourceVersions: Record<string, string>;
-  responseNonce: string;
-  errorDetail?: { code: number; message: string };
 }
 interface ResponseMessage extends Message {
   typeUrl: string;
   nonce: string;
   systemVersionInfo: string;
-  resources: { name: string; version: string; resource?: { typeUrl: string; value: Uint8Array } }[];
+  resources: { name: string; version: string; resource?: AnyMessage }[];
   removedResources: string[];
 }
 
-export function createDeltaCodecs(messageOf: (typeName: string) => DescMessage): DeltaCodecs {
+export function createDeltaCodecs(messageOf: MessageOf): DeltaCodecs {
   const requestSchema = messageOf('envoy.service.discovery.v3.DeltaDiscoveryRequest');
   const responseSchema = messageOf('envoy.service.discovery.v3.DeltaDiscoveryResponse');
   return {
     decodeDeltaRequest: (bytes) => toRequest(decode<RequestMessage>(requestSchema, bytes)),
-    encodeDeltaRequest: (request) => toBinary(requestSchema, create(requestSchema, fromRequest(request))),
+    encodeDeltaRequest: (request) => encode<RequestMessage>(requestSchema, fromRequest(request)),
     decodeDeltaResponse: (bytes) => toResponse(decode<ResponseMessage>(responseSchema, bytes)),
-    encodeDeltaResponse: (response) =>
-      toBinary(responseSchema, create(responseSchema, fromResponse(response))),
+    encodeDeltaResponse: (response) => encode<ResponseMessage>(responseSchema, fromResponse(response)),
   };
-}
-
-function decode<M extends Message>(schema: DescMessage, bytes: Uint8Array): M {
-  try {
-    return fromBinary(schema, bytes) as M;
-  } catch (error) {
-    throw Failure.from(error, 'request_malformed', `not a ${schema.name}`);
-  }
 }
 
 function toRequest(message: RequestMessage): DeltaRequest {
-  const { errorDetail } = message;
   return {
-    nodeId: message.node?.id ?? '',
-    typeUrl: message.typeUrl,
+    ...toRequestBase(message),
     subscribe: message.resourceNamesSubscribe,
     unsubscribe: message.resourceNamesUnsubscribe,
     initialVersions: message.initialResourceVersions,
-    nonce: message.responseNonce,
-    ...(errorDetail && { error: { code: errorDetail.code, message: errorDetail.message } }),
   };
 }
 
-function fromRequest(request: DeltaRequest): Partial<Record<keyof RequestMessage, unknown>> {
+function fromRequest(request: DeltaRequest): FieldsOf<RequestMessage> {
   return {
-    ...(request.nodeId !== '' && { node: { id: request.nodeId } }),
-    typeUrl: request.typeUrl,
+    ...fromRequestBase(request),
     resourceNamesSubscribe: [...request.subscribe],
     resourceNamesUnsubscribe: [...request.unsubscribe],
     initialResourceVersions: { ...request.initialVersions },
-    responseNonce: request.nonce,
-    ...(request.error && { errorDetail: { ...request.error } }),
   };
 }
 
@@ -121,13 +96,13 @@ function toResponse(message: ResponseMessage): DeltaResponse {
     resources: message.resources.map(({ name, version, resource }) => ({
       name,
       version,
-      resource: { typeUrl: resource?.typeUrl ?? '', bytes: resource?.value ?? new Uint8Array() },
+      resource: toEncodedResource(resource),
     })),
     removed: message.removedResources,
   };
 }
 
-function fromResponse(response: DeltaResponse): Partial<Record<keyof ResponseMessage, unknown>> {
+function fromResponse(response: DeltaResponse): FieldsOf<ResponseMessage> {
   return {
     typeUrl: response.typeUrl,
     nonce: response.nonce,
@@ -135,7 +110,7 @@ function fromResponse(response: DeltaResponse): Partial<Record<keyof ResponseMes
     resources: response.resources.map(({ name, version, resource }) => ({
       name,
       version,
-      resource: { typeUrl: resource.typeUrl, value: resource.bytes },
+      resource: fromEncodedResource(resource),
     })),
     removedResources: [...response.removed],
   };

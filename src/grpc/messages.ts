@@ -19,9 +19,11 @@ import {
 import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
 import { Failure } from '../core/failure.ts';
 import type { JsonObject } from '../core/json.ts';
-import { createDeltaCodecs, type DeltaCodecs, type EncodedResource } from './messages-delta.ts';
+import type { EncodedResource } from './messages-codec.ts';
+import { createDeltaCodecs, type DeltaCodecs } from './messages-delta.ts';
+import { createSotwCodecs, type SotwCodecs } from './messages-sotw.ts';
 
-export interface EnvoyMessages extends DeltaCodecs {
+export interface EnvoyMessages extends DeltaCodecs, SotwCodecs {
   /**
    * @param resource  canonical protobuf JSON with `@type` (with or without `type.googleapis.com/`)
    * @throws Failure internal  when the type is not loaded, or a field, an enum name or a value is wrong
@@ -49,6 +51,7 @@ export function loadEnvoyMessages(descriptorSet: URL = DESCRIPTOR_SET): EnvoyMes
       return { '@type': typeUrl, ...(toJson(schema, fromBinary(schema, bytes), { registry }) as JsonObject) };
     },
     ...createDeltaCodecs(messageOf),
+    ...createSotwCodecs(messageOf),
   };
 }
 

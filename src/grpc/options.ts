@@ -1,4 +1,27 @@
 import { type Static, Type } from 'typebox';
+import { serverCertificateOptions } from '../core/tls.ts';
+
+const tlsOptionsSchema = Type.Object(
+  {
+    ...serverCertificateOptions,
+    clientCaFile: Type.Optional(
+      Type.String({
+        minLength: 1,
+        description:
+          'PEM: authorities of the nodes; with it each client must show a certificate of theirs, and a node is what ' +
+          'its certificate says: `spiffe://<trust domain>/node/<id>`',
+      }),
+    ),
+    trustDomain: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 255,
+        description: 'the only trust domain of node certificates; left out: any that the authorities sign',
+      }),
+    ),
+  },
+  { additionalProperties: false, description: 'TLS 1.2 or later; left out: plain' },
+);
 
 /** Of one gRPC port. */
 export const grpcOptionsSchema = Type.Object(
@@ -7,8 +30,15 @@ export const grpcOptionsSchema = Type.Object(
       minLength: 1,
       maxLength: 45,
       default: '127.0.0.1',
-      description: 'IP address to listen on; only loopback until the port has TLS',
+      description: 'IP address to listen on; one that others can reach needs `tls.clientCaFile`',
     }),
+    tls: Type.Optional(tlsOptionsSchema),
+    insecure: Type.Optional(
+      Type.Boolean({
+        description:
+          'others may connect without a verified certificate; what they say of clients never counts',
+      }),
+    ),
     port: Type.Integer({ minimum: 0, maximum: 65535, description: '0: any free port' }),
     maxMessageBytes: Type.Integer({
       minimum: 1024,

@@ -1,10 +1,12 @@
 /** One gRPC port: its services, its health, and its end. */
 import { logVerbosity, Server, ServerCredentials, setLogVerbosity } from '@grpc/grpc-js';
 import { cannotListen } from '../core/cannot-listen.ts';
+import type { TlsCredentials } from '../core/tls.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { GrpcService } from './byte-service.ts';
 import { addHealth } from './health.ts';
 import type { GrpcOptions } from './options.ts';
+import { createTlsListener } from './tls-listener.ts';
 
 export interface GrpcServer {
   /**
@@ -21,11 +23,16 @@ export interface GrpcServer {
 /** A caller that is silent for so long is asked whether it is there, and dropped when it does not answer. */
 const KEEPALIVE_MS = 30_000;
 const KEEPALIVE_TIMEOUT_MS = 10_000;
+/** Of a connection with a client certificate: a client that has a new one by then shows it. */
+const MAX_CONNECTION_AGE_MS = 3_600_000;
+const CONNECTION_END_MS = 30_000;
 
+/** @param tls  without it the port is plain */
 export function createGrpcServer(
   options: GrpcOptions,
   services: readonly GrpcService[],
   logger: Logger,
+  tls?: TlsCredentials,
 ): GrpcServer {
   // it writes to standard error by itself; what matters comes back as an error
   setLogVerbosity(logVerbosity.NONE);
@@ -35,22 +42,34 @@ export function createGrpcServer(
     'grpc.max_concurrent_streams': options.maxConcurrentStreams,
     'grpc.keepalive_time_ms': KEEPALIVE_MS,
     'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
+    ...(tls?.verifiesClients && {
+      'grpc.max_connection_age_ms': MAX_CONNECTION_AGE_MS,
+      'grpc.max_connection_age_grace_ms': CONNECTION_END_MS,
+    }),
   });
   for (const { definition, implementation } of services) server.addService(definition, implementation);
   const names = services.map(({ name }) => name);
   const health = addHealth(server, names);
+  const listener = tls && createTlsListener(server, tls, logger);
 
   return {
     setServing: (serving) => health.setServing(serving),
 
     async listen() {
-      const port = await bind(server, options);
-      logger.info({ address: options.address, port, services: names }, 'gRPC port is open');
+      const { address } = options;
+      const port = await (listener?.listen(address, options.port) ?? bind(server, options)).catch(
+        (error: Error) => {
+          throw cannotListen(address, options.port, error);
+        },
+      );
+      const clients = tls?.verifiesClients ? 'verified' : 'any';
+      logger.info({ address, port, services: names, tls: tls !== undefined, clients }, 'gRPC port is open');
       return port;
     },
 
     async close(graceMs) {
       health.setServing(false);
+      listener?.close();
       const ended = new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
       const force = setTimeout(() => server.forceShutdown(), graceMs);
       await ended;
@@ -64,7 +83,7 @@ function bind(server: Server, { address, port }: GrpcOptions): Promise<number> {
   return new Promise((resolve, reject) => {
     server.bindAsync(`${host}:${port}`, ServerCredentials.createInsecure(), (error, bound) => {
       if (error === null) resolve(bound);
-      else reject(cannotListen(address, port, error));
+      else reject(error);
     });
   });
 }

@@ -1,6 +1,6 @@
 /** Commits changes of issuers: each function checks one change against the present state and answers what to append. */
-import { Errors } from 'typebox/value';
 import { Failure, type FailureIssue } from '../core/failure.ts';
+import { schemaErrors } from '../core/schema-errors.ts';
 import type { Draft } from '../journal/journal.ts';
 import { type Issuer, issuerSchema } from './model.ts';
 import type { IssuersView } from './state.ts';
@@ -34,7 +34,7 @@ function nameIssues(name: string): readonly FailureIssue[] {
 /** One issue per place. */
 function formIssues(issuer: unknown): readonly FailureIssue[] {
   const messages = new Map<string, string>();
-  for (const { instancePath, message } of Errors(issuerSchema, issuer)) {
+  for (const { instancePath, message } of schemaErrors(issuerSchema, issuer)) {
     if (!messages.has(instancePath)) messages.set(instancePath, message);
   }
   return [...messages].map(([pointer, message]) => ({ pointer, message }));

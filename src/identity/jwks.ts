@@ -22,14 +22,10 @@ export function createIssuerKeys(
   let failedAtMs = Number.NEGATIVE_INFINITY;
   const cooldownMs = options.jwksCooldownSeconds * 1000;
 
+  const isCoolingDown = (): boolean => deps.clock.nowMs() - failedAtMs < cooldownMs;
   const read: Fetch = async (url, init) => {
-    if (deps.clock.nowMs() - failedAtMs < cooldownMs) throw new Error('the last reading failed a moment ago');
-    try {
-      return await limited(await deps.fetch(url, init));
-    } catch (thrown) {
-      failedAtMs = deps.clock.nowMs();
-      throw thrown;
-    }
+    if (isCoolingDown()) throw new Error('the last reading failed a moment ago');
+    return limited(await deps.fetch(url, init));
   };
   const keys = createRemoteJWKSet(new URL(jwksUri), {
     timeoutDuration: options.jwksTimeoutMs,
@@ -43,6 +39,8 @@ export function createIssuerKeys(
       return await keys(header, token);
     } catch (thrown) {
       if (isAboutTheToken(thrown)) throw thrown;
+      // here and not around the reading: a key set that came, and is none, is a failure too
+      if (!isCoolingDown()) failedAtMs = deps.clock.nowMs();
       throw new Failure('issuer_unavailable', 'the keys of the issuer cannot be read', { cause: thrown });
     }
   };

@@ -103,8 +103,7 @@ async function verify(
   if (typeof sub !== 'string' || sub === '')
     throw new Failure('credential_invalid', 'the token has no subject');
   const claims = payload as JsonObject;
-  if (depthOf(claims) > MAX_CLAIMS_DEPTH)
-    throw new Failure('credential_invalid', 'the claims are nested too deeply');
+  expectReadable(claims);
   return {
     user: { issuer: value.issuer, subject: sub, claims },
     untilMs: Math.min(exp * 1000, nowMs + options.tokenCacheSeconds * 1000),
@@ -118,16 +117,24 @@ function toFailure(thrown: unknown): Failure {
   return new Failure('credential_invalid', detail, { cause: thrown });
 }
 
-/** By levels, not by recursion: claims come from outside. */
-function depthOf(claims: object): number {
-  let level: object[] = [claims];
-  let depth = 0;
-  for (; level.length > 0 && depth <= MAX_CLAIMS_DEPTH; depth++) {
-    level = level.flatMap((value) =>
-      Object.values(value).filter(
-        (member): member is object => typeof member === 'object' && member !== null,
-      ),
-    );
+/**
+ * By levels, not by recursion: claims come from outside. An integer beyond 2^53 has become its neighbour by now, and
+ * a policy that compares account numbers would take one for the other.
+ *
+ * @throws Failure credential_invalid
+ */
+function expectReadable(claims: JsonObject): void {
+  let level: unknown[] = Object.values(claims);
+  for (let depth = 1; level.length > 0; depth++) {
+    if (level.some((member) => typeof member === 'number' && !isExact(member)))
+      throw new Failure('credential_invalid', 'a number in the claims has too many digits; make it a string');
+    const objects = level.filter((member): member is object => typeof member === 'object' && member !== null);
+    if (objects.length > 0 && depth >= MAX_CLAIMS_DEPTH)
+      throw new Failure('credential_invalid', 'the claims are nested too deeply');
+    level = objects.flatMap((member) => Object.values(member) as unknown[]);
   }
-  return depth;
+}
+
+function isExact(number: number): boolean {
+  return Number.isFinite(number) && (Number.isSafeInteger(number) || !Number.isInteger(number));
 }

@@ -60,14 +60,23 @@ function readSubject(certificate: string): CertificateSubject {
     const pem = decodeURIComponent(certificate).replaceAll('\r', '');
     if (!ONE_PEM.test(pem)) return { refusal: 'the certificate of the peer is not one PEM block' };
     const parsed = new X509Certificate(pem);
-    const [uri, another] = uriNames(parsed.subjectAltName ?? '');
-    if (uri === undefined || another !== undefined || !isSpiffeId(uri)) {
+    const spiffe = spiffeIdOf(parsed);
+    if (spiffe === undefined) {
       return { refusal: 'the certificate of the peer has not exactly one URI SAN that is a SPIFFE ID' };
     }
-    return { spiffe: uri, expiresAtMs: parsed.validToDate.getTime() };
+    return { spiffe, expiresAtMs: parsed.validToDate.getTime() };
   } catch {
     return { refusal: 'the certificate of the peer cannot be read' };
   }
+}
+
+/**
+ * @returns the one URI SAN of a certificate; undefined when there are others, or it is no SPIFFE ID
+ * @throws Error  when the names cannot be read
+ */
+export function spiffeIdOf(certificate: X509Certificate): string | undefined {
+  const [uri, another] = uriNames(certificate.subjectAltName ?? '');
+  return uri === undefined || another !== undefined || !isSpiffeId(uri) ? undefined : uri;
 }
 
 /**

@@ -8,8 +8,9 @@ import {
   sign,
   verify,
 } from 'node:crypto';
-import { closeSync, fstatSync, fsyncSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, writeFileSync } from 'node:fs';
 import { Failure } from '../core/failure.ts';
+import { readPrivateFile } from './private-file.ts';
 
 /** RFC 8037, section 2: the public half. */
 export interface PublicJwk {
@@ -91,29 +92,12 @@ export function writeSigningKeyFile(path: string, key: SigningKey): void {
  *         everybody or written by the group (a mounted secret may be readable by its group)
  */
 export function readSigningKeyFile(path: string): SigningKey {
-  const pem = readPrivateFile(path);
+  const pem = readPrivateFile(path, 'the signing key file');
   try {
     return toSigningKey(createPrivateKey(pem));
   } catch (cause) {
     throw new Failure('store_mismatch', 'the signing key file holds no Ed25519 private key in PEM', {
       cause,
     });
-  }
-}
-
-function readPrivateFile(path: string): string {
-  let file: number;
-  try {
-    file = openSync(path, 'r');
-  } catch (cause) {
-    throw new Failure('store_mismatch', 'the signing key file cannot be read', { cause });
-  }
-  try {
-    if ((fstatSync(file).mode & 0o027) !== 0) {
-      throw new Failure('store_mismatch', 'the signing key file is open to others; its mode should be 0600');
-    }
-    return readFileSync(file, 'utf8');
-  } finally {
-    closeSync(file);
   }
 }

@@ -3,11 +3,12 @@
  * member is there.
  */
 import { type Static, Type } from 'typebox';
-import { Check, Errors } from 'typebox/value';
+import { Check } from 'typebox/value';
 import { toCanonicalJson } from '../core/canonical-json.ts';
 import { type Digest, sha256 } from '../core/digest.ts';
 import { Failure, type FailureIssue } from '../core/failure.ts';
 import type { Json, JsonObject } from '../core/json.ts';
+import { schemaErrors } from '../core/schema-errors.ts';
 
 export const DEFAULT_ENTRYPOINTS: readonly string[] = ['envoy/authz/allow'];
 
@@ -107,7 +108,7 @@ function toBytes(source: CompleteSource): Uint8Array {
 }
 
 function notASource(value: unknown): Failure {
-  const issues = Errors(policySourceSchema, value).map(
+  const issues = schemaErrors(policySourceSchema, value).map(
     ({ instancePath, keyword, message }): FailureIssue => ({ pointer: instancePath, code: keyword, message }),
   );
   return new Failure('policy_rejected', 'The policy has not the form of a policy', { issues });

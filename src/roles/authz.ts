@@ -4,14 +4,15 @@ import { decide } from '../decision/decide.ts';
 import { checkService, createCheckHandler } from '../ext-authz/service.ts';
 import { createGrpcServer, type GrpcServer } from '../grpc/server.ts';
 import { createAuthenticator } from '../identity/authenticate.ts';
-import { peerClaims } from '../identity/peer.ts';
 import type { ActivePolicies } from '../policy/active.ts';
+import { openPort } from './port.ts';
 import type { World } from './world.ts';
 
 export function createAuthzServer(config: Config, world: World, policies: ActivePolicies): GrpcServer {
   const { clock, metrics, state } = world;
   const logger = world.logger.child({ role: 'authz' });
   const authenticate = createAuthenticator({ issuers: state.issuers.view, options: config.identity, clock });
+  const { tls, peerClaims } = openPort('authz', config.authz, { ...world, logger });
   const deps = { registry: state.registry.view, policies, authenticate };
   const handler = createCheckHandler({
     decide: (request, deadline) => decide(request, deps, deadline),
@@ -21,5 +22,5 @@ export function createAuthzServer(config: Config, world: World, policies: Active
     logger,
     metrics,
   });
-  return createGrpcServer(config.authz, [checkService(handler)], logger);
+  return createGrpcServer(config.authz, [checkService(handler)], logger, tls);
 }

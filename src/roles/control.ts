@@ -2,9 +2,9 @@
 import type { Config } from '../config/schema.ts';
 import { loadEnvoyMessages } from '../grpc/messages.ts';
 import { createGrpcServer, type GrpcServer } from '../grpc/server.ts';
-import { peerClaims } from '../identity/peer.ts';
 import { type AdsService, createAdsService } from '../xds/ads-service.ts';
 import type { BuildResources } from '../xds/build.ts';
+import { openPort } from './port.ts';
 import type { World } from './world.ts';
 
 export interface ControlRole {
@@ -23,18 +23,27 @@ export function createControlRole(
   build?: BuildResources,
 ): ControlRole {
   const { clock, metrics, follower, state } = world;
+  const { envoyTls } = config.control;
   const logger = world.logger.child({ role: 'control' });
+  const { tls, peerClaims } = openPort('control', config.control, { ...world, logger });
   const ads = createAdsService({
     registry: state.registry.view,
     position: () => follower.position(),
     onApplied: (listener) => follower.onApplied(listener),
     peerClaims,
     messages: loadEnvoyMessages(),
-    buildOptions: { authz: { address: config.authz.address, port: authzPort, timeoutMs: CHECK_TIMEOUT_MS } },
+    buildOptions: {
+      authz: {
+        address: config.authz.address,
+        port: authzPort,
+        timeoutMs: CHECK_TIMEOUT_MS,
+        ...(config.authz.tls && envoyTls && { tls: envoyTls }),
+      },
+    },
     ...(build === undefined ? {} : { build }),
     clock,
     logger,
     metrics,
   });
-  return { ads, server: createGrpcServer(config.control, [ads.service], logger) };
+  return { ads, server: createGrpcServer(config.control, [ads.service], logger, tls) };
 }

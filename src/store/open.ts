@@ -1,4 +1,6 @@
 import type { Blobs, Journal } from '../journal/journal.ts';
+import type { SealedSecrets } from '../journal/secrets.ts';
+import type { Shared } from '../journal/shared.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { SQLITE_DEFAULTS, type SqliteOptions } from './options.ts';
 import type { SqliteDiagnosis } from './sqlite-protocol.ts';
@@ -13,6 +15,9 @@ export interface OpenStoreOptions {
 export interface Store {
   readonly journal: Journal;
   readonly blobs: Blobs;
+  /** for `createSecrets`, with the key of the configuration */
+  readonly sealedSecrets: SealedSecrets;
+  readonly shared: Shared;
   /** facts about the connection that writes, for operators and tests */
   diagnose(): Promise<SqliteDiagnosis>;
   close(): Promise<void>;

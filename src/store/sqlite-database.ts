@@ -6,8 +6,10 @@ import type { Position } from '../core/position.ts';
 import { expectAppendable, samePosition } from '../journal/append-rules.ts';
 import { type CommitId, EMPTY_HEAD, type StoredCommit, type StoredEntry } from '../journal/journal.ts';
 import { COLUMNS, toColumns, toStoredEntry } from './sqlite-columns.ts';
-import { openDatabase, readInteger } from './sqlite-file.ts';
+import { inTransaction, openDatabase, readInteger } from './sqlite-file.ts';
+import { STORE_FORM } from './sqlite-forms.ts';
 import type { SqliteDiagnosis, WorkerSettings } from './sqlite-protocol.ts';
+import { SqliteSecrets } from './sqlite-secrets.ts';
 
 /** A read ends after this many bytes of bodies, as after `limit` entries, but never within a commit. */
 const MAX_READ_BYTES = 8 * 1_048_576;
@@ -15,6 +17,7 @@ const MAX_READ_BYTES = 8 * 1_048_576;
 type Row = Record<string, SQLOutputValue>;
 
 export class SqliteDatabase {
+  readonly secrets: SqliteSecrets;
   readonly #database: DatabaseSync;
   readonly #head: StatementSync;
   readonly #find: StatementSync;
@@ -26,8 +29,10 @@ export class SqliteDatabase {
   readonly #version: StatementSync;
 
   /** @throws Failure as `openDatabase` */
-  constructor(settings: WorkerSettings) {
-    this.#database = openDatabase(settings);
+  constructor({ options, create }: WorkerSettings) {
+    const { path, busyTimeoutMs } = options;
+    this.#database = openDatabase({ path, busyTimeoutMs, create }, STORE_FORM);
+    this.secrets = new SqliteSecrets(this.#database);
     const prepare = (sql: string): StatementSync => this.#database.prepare(sql);
     this.#head = prepare('SELECT epoch, seq, digest FROM entry ORDER BY seq DESC LIMIT 1');
     this.#find = prepare(
@@ -59,15 +64,10 @@ export class SqliteDatabase {
 
   append(commit: StoredCommit, expectedHead: Position): Position {
     expectAppendable(commit, expectedHead);
-    // IMMEDIATE takes the write lock first: nobody can append between the comparison and the insert
-    this.#database.exec('BEGIN IMMEDIATE');
-    try {
-      const position = this.find(commit.id) ?? this.#insertAfter(commit, expectedHead);
-      this.#database.exec('COMMIT');
-      return position;
-    } finally {
-      if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
-    }
+    return inTransaction(
+      this.#database,
+      () => this.find(commit.id) ?? this.#insertAfter(commit, expectedHead),
+    );
   }
 
   #insertAfter(commit: StoredCommit, expectedHead: Position): Position {

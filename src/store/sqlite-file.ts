@@ -1,65 +1,47 @@
-/** Opens the database file, and makes one for `init`. A missing or foreign file is never an empty world. */
+/** Opens a database file, and makes or lifts its tables. A missing or foreign file is never an empty world. */
 import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { pathToFileURL } from 'node:url';
 import { Failure } from '../core/failure.ts';
-import type { WorkerSettings } from './sqlite-protocol.ts';
+import { SQLITE_BUSY, sqliteCode } from './sqlite-code.ts';
+import { monotonicMs } from './sqlite-protocol.ts';
 
-/** `Chcy`: says whose file it is (PRAGMA application_id) */
-const APPLICATION_ID = 0x43_68_63_79;
-/** of the tables below (PRAGMA user_version) */
-const LAYOUT = 1;
+/** What a file must hold. */
+export interface FileForm {
+  /** says whose file it is (PRAGMA application_id) */
+  readonly applicationId: number;
+  /** Step n makes layout n from layout n - 1 (PRAGMA user_version); a step that was released is never changed. */
+  readonly steps: readonly string[];
+  /** PRAGMA synchronous */
+  readonly synchronous: 'FULL' | 'NORMAL';
+}
 
-/**
- * The members of an entry are columns and nothing is kept twice, so that what is verified is what is stored.
- * `salt` and `body` are null together: erased.
- */
-const TABLES = `
-  CREATE TABLE entry (
-    seq INTEGER PRIMARY KEY,
-    v INTEGER NOT NULL,
-    epoch INTEGER NOT NULL,
-    commit_id TEXT NOT NULL,
-    commit_index INTEGER NOT NULL,
-    commit_count INTEGER NOT NULL,
-    at TEXT NOT NULL,
-    actor TEXT NOT NULL,
-    kind TEXT NOT NULL,
-    schema INTEGER NOT NULL,
-    body_digest TEXT NOT NULL,
-    previous TEXT NOT NULL,
-    digest TEXT NOT NULL,
-    signature TEXT NOT NULL,
-    salt BLOB,
-    body BLOB,
-    UNIQUE (commit_id, commit_index)
-  ) STRICT;
-  CREATE TABLE blob (
-    digest TEXT NOT NULL UNIQUE,
-    bytes BLOB NOT NULL
-  ) STRICT;
-  PRAGMA application_id = ${APPLICATION_ID};
-  PRAGMA user_version = ${LAYOUT};
-`;
+export interface OpenFileOptions {
+  readonly path: string;
+  readonly busyTimeoutMs: number;
+  /** make the file when there is none */
+  readonly create: boolean;
+}
 
 /**
- * @throws Failure store_mismatch  when there is no file, or it is not a store; journal_too_new when a newer
+ * @throws Failure store_mismatch  when there is no file, or it is not of this form; journal_too_new when a newer
  *         program made it
  */
-export function openDatabase({ options, create }: WorkerSettings): DatabaseSync {
-  if (create) makeFile(options.path);
-  else if (!existsSync(options.path)) {
+export function openDatabase({ path, busyTimeoutMs, create }: OpenFileOptions, form: FileForm): DatabaseSync {
+  if (create) makeFile(path);
+  else if (!existsSync(path)) {
     throw new Failure('store_mismatch', 'there is no store; `chancery init` makes one');
   }
-  const url = pathToFileURL(options.path);
+  const url = pathToFileURL(path);
   // without this SQLite would make the file when it vanishes between the check and here
   url.searchParams.set('mode', 'rw');
-  const database = new DatabaseSync(url, { timeout: options.busyTimeoutMs, defensive: true });
+  const database = new DatabaseSync(url, { timeout: busyTimeoutMs, defensive: true });
   try {
-    if (create) makeTables(database);
-    expectStore(database);
-    prepareConnection(database);
+    if (create) claimEmpty(database, form);
+    expectForm(database, form);
+    prepareConnection(database, form, busyTimeoutMs);
+    lift(database, form);
     return database;
   } catch (error) {
     database.close();
@@ -73,42 +55,81 @@ function makeFile(path: string): void {
   if (!existsSync(path)) closeSync(openSync(path, 'a', 0o600));
 }
 
-function makeTables(database: DatabaseSync): void {
+/** Layout 0 of our own: nothing but whose file it is. A file that has anything in it stays as it is. */
+function claimEmpty(database: DatabaseSync, { applicationId }: FileForm): void {
+  inTransaction(database, () => {
+    const tables = readInteger(database, 'SELECT count(*) AS value FROM sqlite_schema');
+    if (tables === 0 && applicationIdOf(database) === 0) {
+      database.exec(`PRAGMA application_id = ${applicationId}`);
+    }
+  });
+}
+
+function expectForm(database: DatabaseSync, { applicationId, steps }: FileForm): void {
+  if (applicationIdOf(database) !== applicationId) {
+    throw new Failure('store_mismatch', 'the file is not a store of Chancery');
+  }
+  if (layoutOf(database) > steps.length) {
+    throw new Failure('journal_too_new', 'the store was made by a newer program');
+  }
+}
+
+/** `fullfsync` is for macOS. `secure_delete`: what is deleted is overwritten, and not left in a free page. */
+function prepareConnection(database: DatabaseSync, { synchronous }: FileForm, busyTimeoutMs: number): void {
+  enterWal(database, busyTimeoutMs);
+  database.exec(`
+    PRAGMA synchronous = ${synchronous};
+    PRAGMA fullfsync = ON;
+    PRAGMA checkpoint_fullfsync = ON;
+    PRAGMA secure_delete = ON;
+    PRAGMA trusted_schema = OFF;
+    PRAGMA cell_size_check = ON;
+  `);
+}
+
+/** When several open a new file at once, SQLite does not wait for the lock of this step by itself. */
+function enterWal(database: DatabaseSync, busyTimeoutMs: number): void {
+  const endMs = monotonicMs() + busyTimeoutMs;
+  for (;;) {
+    try {
+      const mode = database.prepare('PRAGMA journal_mode = WAL').get()?.['journal_mode'];
+      if (mode === 'wal') return;
+      throw new Failure('store_mismatch', 'the file system of the store does not allow WAL');
+    } catch (error) {
+      if (sqliteCode(error) !== SQLITE_BUSY || monotonicMs() > endMs) throw error;
+    }
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
+  }
+}
+
+/** All steps that are missing in one transaction; of two processes that come at once, the second finds none. */
+function lift(database: DatabaseSync, form: FileForm): void {
+  if (layoutOf(database) === form.steps.length) return;
+  inTransaction(database, () => {
+    expectForm(database, form);
+    for (const step of form.steps.slice(layoutOf(database))) database.exec(step);
+    database.exec(`PRAGMA user_version = ${form.steps.length}`);
+  });
+}
+
+/** IMMEDIATE takes the write lock first: nobody can write between what `work` reads and what it writes. */
+export function inTransaction<T>(database: DatabaseSync, work: () => T): T {
   database.exec('BEGIN IMMEDIATE');
   try {
-    const tables = readInteger(database, 'SELECT count(*) AS value FROM sqlite_schema');
-    if (tables === 0 && applicationId(database) === 0) database.exec(TABLES);
+    const result = work();
     database.exec('COMMIT');
+    return result;
   } finally {
     if (database.isTransaction) database.exec('ROLLBACK');
   }
 }
 
-function expectStore(database: DatabaseSync): void {
-  if (applicationId(database) !== APPLICATION_ID) {
-    throw new Failure('store_mismatch', 'the file is not a store of Chancery');
-  }
-  if (readInteger(database, 'SELECT user_version AS value FROM pragma_user_version') > LAYOUT) {
-    throw new Failure('journal_too_new', 'the store was made by a newer program');
-  }
-}
-
-/** FULL: with WAL, anything less may lose the last commits when the power fails. `fullfsync` is for macOS. */
-function prepareConnection(database: DatabaseSync): void {
-  database.exec(`
-    PRAGMA journal_mode = WAL;
-    PRAGMA synchronous = FULL;
-    PRAGMA fullfsync = ON;
-    PRAGMA checkpoint_fullfsync = ON;
-    PRAGMA trusted_schema = OFF;
-    PRAGMA cell_size_check = ON;
-  `);
-  const mode = database.prepare('SELECT journal_mode AS value FROM pragma_journal_mode').get()?.['value'];
-  if (mode !== 'wal') throw new Failure('store_mismatch', 'the file system of the store does not allow WAL');
-}
-
-function applicationId(database: DatabaseSync): number {
+function applicationIdOf(database: DatabaseSync): number {
   return readInteger(database, 'SELECT application_id AS value FROM pragma_application_id');
+}
+
+function layoutOf(database: DatabaseSync): number {
+  return readInteger(database, 'SELECT user_version AS value FROM pragma_user_version');
 }
 
 /** @param sql  answers one row with one column `value` */

@@ -3,6 +3,7 @@ import type { Digest } from '../core/digest.ts';
 import type { FailureCode } from '../core/failure.ts';
 import type { Position } from '../core/position.ts';
 import type { CommitId, StoredCommit } from '../journal/journal.ts';
+import type { SharedValue } from '../journal/shared.ts';
 import type { SqliteOptions } from './options.ts';
 
 export interface WorkerSettings {
@@ -29,6 +30,14 @@ export interface Calls {
   head: { args: Record<never, never>; result: Position };
   putBlob: { args: { bytes: Uint8Array }; result: Digest };
   getBlob: { args: { digest: Digest }; result: Uint8Array };
+  putSecret: { args: { secret: string; sealed: Uint8Array }; result: undefined };
+  getSecret: { args: { secret: string }; result: Uint8Array | undefined };
+  deleteSecret: { args: { secret: string }; result: undefined };
+  claim: { args: { key: string; ttlMs: number }; result: boolean };
+  add: { args: { key: string; windowMs: number; n: number }; result: number };
+  putShared: { args: { key: string; value: string; ttlMs: number }; result: undefined };
+  removeShared: { args: { key: string }; result: undefined };
+  listShared: { args: { prefix: string }; result: readonly SharedValue[] };
   diagnose: { args: Record<never, never>; result: SqliteDiagnosis };
   /** tells of changes by other processes while `on` */
   watch: { args: { on: boolean }; result: undefined };

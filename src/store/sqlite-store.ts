@@ -1,7 +1,16 @@
-/** Journal and Blobs on SQLite (`node:sqlite`), by way of a thread of their own. */
+/** Journal, Blobs, Secrets and Shared on SQLite (`node:sqlite`), by way of a thread of their own. */
 import { Failure } from '../core/failure.ts';
 import { MAX_BLOB_BYTES } from '../journal/append-rules.ts';
 import type { Blobs, Journal } from '../journal/journal.ts';
+import type { SealedSecrets } from '../journal/secrets.ts';
+import {
+  expectSharedCount,
+  expectSharedKey,
+  expectSharedPrefix,
+  expectSharedTime,
+  expectSharedValue,
+  type Shared,
+} from '../journal/shared.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { type SqliteClient, startSqliteClient } from './sqlite-client.ts';
 import type { SqliteDiagnosis, WorkerSettings } from './sqlite-protocol.ts';
@@ -9,6 +18,8 @@ import type { SqliteDiagnosis, WorkerSettings } from './sqlite-protocol.ts';
 export interface SqliteStore {
   readonly journal: Journal;
   readonly blobs: Blobs;
+  readonly sealedSecrets: SealedSecrets;
+  readonly shared: Shared;
   /** facts about the connection that writes */
   diagnose(): Promise<SqliteDiagnosis>;
   close(): Promise<void>;
@@ -29,6 +40,8 @@ export async function openSqliteStore(settings: WorkerSettings, logger: Logger):
   return {
     journal: createJournal(client, hints, { tellAll, watch: () => watch(client) }),
     blobs: createBlobs(client),
+    sealedSecrets: createSealedSecrets(client),
+    shared: createShared(client),
     diagnose: () => client.call('diagnose', {}),
     close: () => client.close(),
   };
@@ -80,5 +93,43 @@ function createBlobs(client: SqliteClient): Blobs {
       return client.call('putBlob', { bytes: copy }, [copy.buffer]);
     },
     get: (digest) => client.call('getBlob', { digest }),
+  };
+}
+
+function createSealedSecrets(client: SqliteClient): SealedSecrets {
+  return {
+    put: (secret, sealed) => client.call('putSecret', { secret, sealed }),
+    get: (secret) => client.call('getSecret', { secret }),
+    delete: (secret) => client.call('deleteSecret', { secret }),
+  };
+}
+
+function createShared(client: SqliteClient): Shared {
+  return {
+    async claim(key, ttlMs) {
+      expectSharedKey(key);
+      expectSharedTime(ttlMs);
+      return client.call('claim', { key, ttlMs });
+    },
+    async add(key, windowMs, n) {
+      expectSharedKey(key);
+      expectSharedTime(windowMs);
+      expectSharedCount(n);
+      return client.call('add', { key, windowMs, n });
+    },
+    async put(key, value, ttlMs) {
+      expectSharedKey(key);
+      expectSharedValue(value);
+      expectSharedTime(ttlMs);
+      await client.call('putShared', { key, value, ttlMs });
+    },
+    async remove(key) {
+      expectSharedKey(key);
+      await client.call('removeShared', { key });
+    },
+    async list(prefix) {
+      expectSharedPrefix(prefix);
+      return client.call('listShared', { prefix });
+    },
   };
 }

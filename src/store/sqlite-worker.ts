@@ -1,7 +1,9 @@
 /** The thread that owns the database: a call at a time, so that no fsync ever stands in the way of a Check. */
 import { parentPort, workerData } from 'node:worker_threads';
+import { systemClock } from '../core/clock.ts';
 import { Failure, type FailureCode } from '../core/failure.ts';
 import { jittered, systemRandom } from '../journal/random.ts';
+import { SQLITE_CORRUPT, SQLITE_NOTADB, sqliteCode } from './sqlite-code.ts';
 import { SqliteDatabase } from './sqlite-database.ts';
 import {
   type Call,
@@ -11,9 +13,11 @@ import {
   type SentFailure,
   type WorkerSettings,
 } from './sqlite-protocol.ts';
+import { SqliteShared } from './sqlite-shared.ts';
 
 const settings = workerData as WorkerSettings;
 const database = open();
+let sharedState: SqliteShared | undefined;
 let watch: NodeJS.Timeout | undefined;
 
 if (database !== undefined) {
@@ -54,6 +58,22 @@ function run(opened: SqliteDatabase, call: Call): unknown {
       return opened.putBlob(call.bytes);
     case 'getBlob':
       return opened.getBlob(call.digest);
+    case 'putSecret':
+      return opened.secrets.put(call.secret, call.sealed);
+    case 'getSecret':
+      return opened.secrets.get(call.secret);
+    case 'deleteSecret':
+      return opened.secrets.delete(call.secret);
+    case 'claim':
+      return shared().claim(call.key, call.ttlMs);
+    case 'add':
+      return shared().add(call.key, call.windowMs, call.n);
+    case 'putShared':
+      return shared().put(call.key, call.value, call.ttlMs);
+    case 'removeShared':
+      return shared().remove(call.key);
+    case 'listShared':
+      return shared().list(call.prefix);
     case 'diagnose':
       return opened.diagnose();
     case 'watch':
@@ -62,10 +82,23 @@ function run(opened: SqliteDatabase, call: Call): unknown {
       return undefined;
     case 'close':
       clearTimeout(watch);
+      sharedState?.close();
       return opened.close();
     default:
       return call satisfies never;
   }
+}
+
+/** Made and opened with its first use: the journal is there also when the shared state is not. */
+function shared(): SqliteShared {
+  const { path, busyTimeoutMs } = settings.options;
+  sharedState ??= new SqliteShared({
+    path: `${path}-shared`,
+    busyTimeoutMs,
+    create: true,
+    clock: systemClock,
+  });
+  return sharedState;
 }
 
 /** Reading the number costs a few microseconds; it says that something was written, not what. */
@@ -98,9 +131,9 @@ function toSentFailure(error: unknown): SentFailure {
   return { code, detail, cause: error instanceof Error ? (error.stack ?? error.message) : String(error) };
 }
 
-/** SQLite's primary result codes: 11 CORRUPT, 26 NOTADB. Everything else (BUSY, IOERR, FULL …) may pass. */
+/** Everything else (BUSY, IOERR, FULL …) may pass. */
 function codeOf(error: unknown): FailureCode {
-  const errcode = error instanceof Error && 'errcode' in error ? Number(error.errcode) & 0xff : 0;
-  if (errcode === 26) return 'store_mismatch';
-  return errcode === 11 ? 'store_diverged' : 'store_unavailable';
+  const code = sqliteCode(error);
+  if (code === SQLITE_NOTADB) return 'store_mismatch';
+  return code === SQLITE_CORRUPT ? 'store_diverged' : 'store_unavailable';
 }

@@ -4,19 +4,21 @@
  * It knows no socket: `write` answers false when the transport is full, and `drained` says that it is not any more.
  * Until then nothing is sent and the newest state wins.
  */
-import type { DeltaRequest, DeltaResponse } from '../grpc/messages-delta.ts';
+import { Failure } from '../core/failure.ts';
+import type { AdsVariant, Push } from './ads-variant.ts';
+import { currentStep, nextStep, type PushPlan, shownBy, startPlan } from './push-plan.ts';
+import { RESOURCE_TYPES, type ResourceType, resourceTypeOf, TYPE_URLS } from './resource-types.ts';
+import { NO_RESOURCES, type ResourceSet, type Snapshot, systemVersion, versionsOf } from './snapshot.ts';
 import {
   advanceSubscription,
   initialSubscription,
   isRefused,
   isSettled,
+  isSubscribed,
   type SubscriptionAction,
   type SubscriptionEvent,
   type SubscriptionState,
-} from './delta-subscription.ts';
-import { currentStep, nextStep, type PushPlan, shownBy, startPlan } from './push-plan.ts';
-import { RESOURCE_TYPES, type ResourceType, resourceTypeOf, TYPE_URLS } from './resource-types.ts';
-import { NO_RESOURCES, type ResourceSet, type Snapshot, systemVersion, versionsOf } from './snapshot.ts';
+} from './subscription.ts';
 
 /** What the stream tells of itself. `version` is the digest of the whole state of a type. */
 export interface StreamEvents {
@@ -27,22 +29,30 @@ export interface StreamEvents {
   inSync(snapshot: Snapshot): void;
 }
 
-export interface AdsStreamOptions {
+export interface AdsStreamOptions<Request> {
+  readonly variant: AdsVariant<Request>;
   /** @returns false when no more may be written until `drained` */
-  readonly write: (response: DeltaResponse) => boolean;
+  readonly write: (push: Push) => boolean;
   readonly events: StreamEvents;
   /** how long a step of a push waits for its ACK before the next one follows all the same */
   readonly holdMs: number;
+  readonly limits: StreamLimits;
 }
 
-export interface AdsStream {
-  request(request: DeltaRequest): void;
+export interface StreamLimits {
+  /** names, over all types */
+  readonly maxSubscriptions: number;
+  readonly maxTypes: number;
+}
+
+export interface AdsStream<Request> {
+  /** @throws Failure overloaded  above the limits; nothing is sent then, and the stream is to be ended */
+  request(request: Request): void;
   /** the snapshot that the node should have */
   offer(snapshot: Snapshot): void;
   drained(): void;
-  /** names subscribed to, over all types */
-  subscriptions(): number;
-  types(): number;
+  /** types of which it refuses what it is offered now */
+  refused(): readonly ResourceType[];
   close(): void;
 }
 
@@ -51,14 +61,31 @@ interface Channel {
   readonly type: ResourceType | undefined;
   state: SubscriptionState;
   set: ResourceSet;
-  /** of the outstanding response */
-  sentVersion: string;
+  /** what this stream has brought and the client has accepted */
+  accepted: ResourceSet;
+  /** the outstanding response, or the last one */
+  sent: Sent;
 }
 
-export function createAdsStream({ write, events, holdMs }: AdsStreamOptions): AdsStream {
+interface Sent {
+  readonly version: string;
+  /** all that the client has of the type once it has accepted this */
+  readonly leaves: ResourceSet;
+  /** names of which the client has accepted another version before */
+  readonly replaces: readonly string[];
+}
+
+const NOTHING_SENT: Sent = { version: '', leaves: NO_RESOURCES, replaces: [] };
+
+export function createAdsStream<Request extends { readonly typeUrl: string }>(
+  options: AdsStreamOptions<Request>,
+): AdsStream<Request> {
+  const { variant, write, events, holdMs, limits } = options;
   const channels = new Map<string, Channel>();
   let plan: PushPlan | undefined;
   let announced: Snapshot | undefined;
+  /** clusters that have changed, whose endpoints are to be sent again */
+  const warming = new Set<string>();
   let writable = true;
   let nonces = 0;
   let hold: ReturnType<typeof setTimeout> | undefined;
@@ -68,9 +95,10 @@ export function createAdsStream({ write, events, holdMs }: AdsStreamOptions): Ad
     const channel = channels.get(url) ?? {
       typeUrl: url,
       type,
-      state: initialSubscription(type === 'cluster' || type === 'listener'),
+      state: initialSubscription(variant.rulesOf(type)),
       set: NO_RESOURCES,
-      sentVersion: '',
+      accepted: NO_RESOURCES,
+      sent: NOTHING_SENT,
     };
     channels.set(url, channel);
     return channel;
@@ -83,16 +111,19 @@ export function createAdsStream({ write, events, holdMs }: AdsStreamOptions): Ad
   };
 
   const perform = (channel: Channel, action: SubscriptionAction): void => {
-    const { type, sentVersion } = channel;
+    const { type, sent } = channel;
     switch (action.kind) {
       case 'send':
         send(channel, action);
         break;
       case 'acked':
-        if (type) events.acked(type, sentVersion);
+        channel.accepted = sent.leaves;
+        if (type) events.acked(type, sent.version);
+        if (type === 'cluster' && variant.repeatsEndpoints)
+          for (const name of sent.replaces) warming.add(name);
         break;
       case 'nacked':
-        if (type) events.nacked(type, sentVersion, action.names, action.reason);
+        if (type) events.nacked(type, sent.version, action.names, action.reason);
         break;
       case 'stale':
         break;
@@ -105,16 +136,21 @@ export function createAdsStream({ write, events, holdMs }: AdsStreamOptions): Ad
     channel: Channel,
     { nonce, resources, removed }: Extract<SubscriptionAction, { kind: 'send' }>,
   ): void => {
-    const { typeUrl, type, set } = channel;
-    channel.sentVersion = systemVersion(versionsOf(set));
-    writable = write({
-      typeUrl,
-      nonce,
-      systemVersion: channel.sentVersion,
-      resources: resources.flatMap((name) => set.get(name) ?? []),
-      removed,
+    const { typeUrl, type, set, state, accepted } = channel;
+    const changed = resources.flatMap((name) => set.get(name) ?? []);
+    const leaves = new Map([...accepted].filter(([name]) => isSubscribed(state, name)));
+    for (const name of removed) leaves.delete(name);
+    for (const each of changed) leaves.set(each.name, each);
+    // what was refused and what is held are in full state as the client has accepted them last
+    const whole = variant.isFullState(type);
+    const version = systemVersion(versionsOf(whole ? leaves : set));
+    const replaces = changed.filter(({ name, version: next }) => {
+      const before = accepted.get(name);
+      return before !== undefined && before.version !== next;
     });
-    if (type) events.sent(type, channel.sentVersion);
+    channel.sent = { version, leaves, replaces: replaces.map(({ name }) => name) };
+    writable = write({ typeUrl, nonce, version, resources: whole ? [...leaves.values()] : changed, removed });
+    if (type) events.sent(type, version);
   };
 
   /** Shows a type what the plan allows it, and lets it answer. */
@@ -125,11 +161,18 @@ export function createAdsStream({ write, events, holdMs }: AdsStreamOptions): Ad
       channel.set = shown.set;
       const { holdsRemovals } = shown;
       apply(channel, { kind: 'desired', versions: versionsOf(shown.set), holdsRemovals });
+      if (channel.type === 'endpoints' && shown.set === plan?.to.types.endpoints) repeatEndpoints(channel);
     }
     if (writable && channel.state.outstanding === undefined) {
       nonces += 1;
       apply(channel, { kind: 'writable', nonce: String(nonces) });
     }
+  };
+
+  /** At their turn, so that a newer version of them is not sent after an older one. */
+  const repeatEndpoints = (channel: Channel): void => {
+    if (warming.size > 0) apply(channel, { kind: 'repeat', names: warming });
+    warming.clear();
   };
 
   const inPushOrder = (): readonly Channel[] => [
@@ -172,6 +215,12 @@ export function createAdsStream({ write, events, holdMs }: AdsStreamOptions): Ad
     if (plan !== undefined && advance(plan)) drive();
   };
 
+  const checkLimits = (): void => {
+    const names = [...channels.values()].reduce((sum, { state }) => sum + state.names.size, 0);
+    if (names > limits.maxSubscriptions || channels.size > limits.maxTypes)
+      throw new Failure('overloaded', 'too many subscriptions on one stream');
+  };
+
   const releaseHold = (): void => {
     clearTimeout(hold);
     hold = undefined;
@@ -190,7 +239,9 @@ export function createAdsStream({ write, events, holdMs }: AdsStreamOptions): Ad
 
   return {
     request(request) {
-      apply(channelOf(request.typeUrl), { kind: 'request', request });
+      const channel = channelOf(request.typeUrl);
+      for (const event of variant.eventsOf(request, channel.state)) apply(channel, event);
+      checkLimits();
       drive();
     },
     offer(snapshot) {
@@ -202,8 +253,15 @@ export function createAdsStream({ write, events, holdMs }: AdsStreamOptions): Ad
       writable = true;
       drive();
     },
-    subscriptions: () => [...channels.values()].reduce((sum, { state }) => sum + state.names.size, 0),
-    types: () => channels.size,
+    refused: () => (plan === undefined ? [] : refusedOf(plan.to, channels)),
     close: releaseHold,
   };
+}
+
+/** Measured against what is to be there, which a type that waits for its step has not been shown yet. */
+function refusedOf(to: Snapshot, channels: ReadonlyMap<string, Channel>): readonly ResourceType[] {
+  return RESOURCE_TYPES.filter((type) => {
+    const channel = channels.get(TYPE_URLS[type]);
+    return channel !== undefined && isRefused({ ...channel.state, desired: versionsOf(to.types[type]) });
+  });
 }

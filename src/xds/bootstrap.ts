@@ -3,28 +3,39 @@
  * holds no secret. No static listener, and the ADS cluster is the only static one.
  */
 import type { JsonObject } from '../core/json.ts';
-import { http2Options, lbEndpoint } from './cluster.ts';
+import { http2Options, lbEndpoint, tlsSocket } from './cluster.ts';
 import { ADS_CLUSTER } from './names.ts';
+import type { EnvoyTls } from './options.ts';
 
 export interface BootstrapOptions {
   readonly nodeId: string;
   /** IP address where the node reaches the ADS port */
   readonly adsAddress: string;
   readonly adsPort: number;
+  /** undefined: the ADS port is plain */
+  readonly adsTls?: EnvoyTls | undefined;
   /** of Envoy's administration interface on 127.0.0.1; 0: any free port; default 9901 */
   readonly adminPort?: number;
+  /** variant of xDS that the node speaks; default `delta` */
+  readonly protocol?: AdsProtocol;
 }
 
+export const ADS_PROTOCOLS = ['delta', 'sotw'] as const;
+/** incremental, or state of the world */
+export type AdsProtocol = (typeof ADS_PROTOCOLS)[number];
+
 const ADMIN_PORT = 9901;
+const API_TYPES: Readonly<Record<AdsProtocol, string>> = { delta: 'DELTA_GRPC', sotw: 'GRPC' };
 
 /** @returns `envoy.config.bootstrap.v3.Bootstrap` as canonical protobuf JSON, without `@type` */
-export function buildBootstrap({ nodeId, adsAddress, adsPort, adminPort }: BootstrapOptions): JsonObject {
+export function buildBootstrap(options: BootstrapOptions): JsonObject {
+  const { nodeId, adsAddress, adsPort, adsTls, adminPort = ADMIN_PORT, protocol = 'delta' } = options;
   return {
     node: { id: nodeId, cluster: 'chancery' },
-    admin: { address: { socketAddress: { address: '127.0.0.1', portValue: adminPort ?? ADMIN_PORT } } },
+    admin: { address: { socketAddress: { address: '127.0.0.1', portValue: adminPort } } },
     dynamicResources: {
       adsConfig: {
-        apiType: 'DELTA_GRPC',
+        apiType: API_TYPES[protocol],
         transportApiVersion: 'V3',
         setNodeOnFirstMessageOnly: true,
         rateLimitSettings: { maxTokens: 100, fillRate: 10 },
@@ -55,6 +66,7 @@ export function buildBootstrap({ nodeId, adsAddress, adsPort, adminPort }: Boots
             clusterName: ADS_CLUSTER,
             endpoints: [{ lbEndpoints: [lbEndpoint({ address: adsAddress, port: adsPort })] }],
           },
+          ...(adsTls && { transportSocket: tlsSocket(adsTls, adsAddress) }),
         },
       ],
     },

@@ -2,6 +2,7 @@
 import type { JsonObject } from '../core/json.ts';
 import type { Service } from '../registry/model.ts';
 import { AUTHZ_CLUSTER, clusterName } from './names.ts';
+import type { EnvoyTls } from './options.ts';
 import { TYPE_URLS, typeUrl } from './resource-types.ts';
 
 const HTTP_OPTIONS = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
@@ -44,6 +45,8 @@ export interface AuthzAddress {
   /** IP address */
   readonly address: string;
   readonly port: number;
+  /** undefined: the port is plain */
+  readonly tls?: EnvoyTls;
 }
 
 export function authzCluster(authz: AuthzAddress): JsonObject {
@@ -59,6 +62,35 @@ export function authzCluster(authz: AuthzAddress): JsonObject {
     },
     typedExtensionProtocolOptions: { [HTTP_OPTIONS]: http2Options() },
     loadAssignment: { clusterName: AUTHZ_CLUSTER, endpoints: [{ lbEndpoints: [lbEndpoint(authz)] }] },
+    ...(authz.tls && { transportSocket: tlsSocket(authz.tls, authz.address) }),
+  };
+}
+
+/**
+ * A node's connection to a port of Chancery. The authority signs nodes too: only a certificate for the address is
+ * taken for Chancery's own.
+ */
+export function tlsSocket(
+  { certificateFile, privateKeyFile, caFile }: EnvoyTls,
+  address: string,
+): JsonObject {
+  return {
+    name: 'envoy.transport_sockets.tls',
+    typedConfig: {
+      '@type': typeUrl('envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext'),
+      commonTlsContext: {
+        // Envoy's own maximum for what it opens is 1.2
+        tlsParams: { tlsMinimumProtocolVersion: 'TLSv1_2', tlsMaximumProtocolVersion: 'TLSv1_3' },
+        alpnProtocols: ['h2'],
+        tlsCertificates: [
+          { certificateChain: { filename: certificateFile }, privateKey: { filename: privateKeyFile } },
+        ],
+        validationContext: {
+          trustedCa: { filename: caFile },
+          matchTypedSubjectAltNames: [{ sanType: 'IP_ADDRESS', matcher: { exact: address } }],
+        },
+      },
+    },
   };
 }
 

@@ -19,9 +19,9 @@ export interface TypeStatus {
 
 export interface NodeStatus {
   readonly connected: boolean;
-  /** what the node is offered was built from this position */
+  /** what the node is offered is what the journal says up to here, changes that do not concern it included */
   readonly offeredPosition?: Position;
-  /** all that it subscribes to is of this position, and accepted */
+  /** what the journal says up to here is there and accepted, on each of its streams */
   readonly appliedPosition?: Position;
   readonly types: Readonly<Record<ResourceType, TypeStatus>>;
 }
@@ -34,7 +34,7 @@ export const UNKNOWN_NODE: NodeStatus = {
 /** One entry per registered node: replaced as a whole, bounded by the registry. */
 export interface NodeStatuses {
   get(id: string): NodeStatus | undefined;
-  update(id: string, change: Partial<Omit<NodeStatus, 'types'>>): void;
+  update(id: string, change: Pick<NodeStatus, 'connected'>): void;
   updateType(id: string, type: ResourceType, change: TypeStatus): void;
   delete(id: string): void;
 }

@@ -7,7 +7,7 @@ import { Failure, type FailureIssue } from '../core/failure.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { Position } from '../core/position.ts';
 import type { EnvoyMessages } from '../grpc/messages.ts';
-import type { EncodedResource } from '../grpc/messages-delta.ts';
+import type { EncodedResource } from '../grpc/messages-codec.ts';
 import type { NodeResources } from './build.ts';
 import { consistencyIssues } from './consistency.ts';
 import { RESOURCE_TYPES, type ResourceType } from './resource-types.ts';

@@ -7,7 +7,7 @@ import { Failure } from '../core/failure.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { Position } from '../core/position.ts';
 import type { EnvoyMessages } from '../grpc/messages.ts';
-import type { EncodedResource } from '../grpc/messages-delta.ts';
+import type { EncodedResource } from '../grpc/messages-codec.ts';
 import type { ChangedKey } from '../journal/fold.ts';
 import type { RegistryView } from '../registry/state.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -39,6 +39,12 @@ export interface QuietWindow {
 export interface Snapshots {
   /** The newest snapshot of a node; undefined when it is not registered or has never been buildable. */
   of(nodeId: string): Snapshot | undefined;
+  /** The one that it was offered last; builds nothing. */
+  offered(nodeId: string): Snapshot | undefined;
+  /** Up to where a snapshot of the node says what the journal says: changes that do not concern it move this. */
+  heldThrough(nodeId: string, snapshot: Snapshot): Position;
+  /** why the last try to build one has failed, if it has */
+  trouble(nodeId: string): string | undefined;
   changed(keys: ReadonlySet<ChangedKey>): void;
   close(): void;
 }
@@ -47,6 +53,11 @@ export function createSnapshots(deps: SnapshotsDeps): Snapshots {
   const { registry, window } = deps;
   const good = new Map<string, Snapshot>();
   const stale = new Set<string>();
+  /** of those whose good one is out of date: the last position that it was right for */
+  const goodUntil = new Map<string, Position>();
+  /** the same of those that others have taken the place of */
+  const replacedAt = new WeakMap<Snapshot, Position>();
+  const troubles = new Map<string, string>();
   const encode = encodeOnce(deps.messages);
   const failures: Count = deps.metrics.counter(
     'chancery_xds_snapshot_failures_total',
@@ -56,20 +67,40 @@ export function createSnapshots(deps: SnapshotsDeps): Snapshots {
   let firstAtMs = 0;
   let rebuilding = false;
   let closed = false;
+  let seen = deps.position();
+
+  const replace = (id: string, snapshot: Snapshot): void => {
+    const [before, until] = [good.get(id), goodUntil.get(id)];
+    if (before && until) replacedAt.set(before, until);
+    goodUntil.delete(id);
+    troubles.delete(id);
+    good.set(id, snapshot);
+  };
+
+  const forget = (id: string): void => {
+    for (const known of [good, goodUntil, troubles, stale]) known.delete(id);
+  };
+
+  const outdate = (id: string): void => {
+    if (registry.node(id) === undefined) return forget(id);
+    stale.add(id);
+    if (good.has(id) && !goodUntil.has(id)) goodUntil.set(id, seen);
+  };
 
   const rebuild = (id: string): void => {
     stale.delete(id);
     const node = registry.node(id)?.value;
     if (node === undefined) {
-      good.delete(id);
+      forget(id);
       return;
     }
     try {
       const resources = deps.build(registry, node, deps.buildOptions);
-      good.set(id, createSnapshot(resources, deps.position(), encode));
+      replace(id, createSnapshot(resources, deps.position(), encode));
     } catch (error) {
       const failure = Failure.from(error, 'snapshot_inconsistent');
       failures.add();
+      troubles.set(id, failure.detail);
       deps.logger.error({ node: id, code: failure.code, detail: failure.detail }, 'snapshot not built');
     }
   };
@@ -110,8 +141,15 @@ export function createSnapshots(deps: SnapshotsDeps): Snapshots {
       if (stale.has(id) || !good.has(id)) rebuild(id);
       return good.get(id);
     },
+    offered: (id) => good.get(id),
+    heldThrough(id, snapshot) {
+      if (snapshot !== good.get(id)) return replacedAt.get(snapshot) ?? snapshot.position;
+      return goodUntil.get(id) ?? deps.position();
+    },
+    trouble: (id) => troubles.get(id),
     changed(keys) {
-      for (const key of keys) for (const id of concernedNodes(key, registry)) stale.add(id);
+      for (const key of keys) for (const id of concernedNodes(key, registry)) outdate(id);
+      seen = deps.position();
       if (stale.size > 0) schedule();
     },
     close() {

@@ -110,6 +110,29 @@ describe('the client', () => {
     expect(calls).toBe(2);
   });
 
+  it('repeats what was refused as too often, unless the wait that the server asks for is long', async () => {
+    const refusal = (retryAfter: string) => {
+      const problem = { code: 'rate_limited', detail: 'too often', status: 429 };
+      return Response.json(problem, { status: 429, headers: { 'retry-after': retryAfter } });
+    };
+    const after = async (retryAfter: string) => {
+      let calls = 0;
+      const client = clientOf({
+        fetch: async (request) => {
+          calls += 1;
+          return calls === 1 ? refusal(retryAfter) : fetch(request);
+        },
+      });
+      const outcome = await client.GET('/v1/services').catch((thrown: unknown) => thrown);
+      return { calls, outcome };
+    };
+    expect(await after('0')).toMatchObject({ calls: 2, outcome: { response: { status: 200 } } });
+    expect(await after('60')).toMatchObject({
+      calls: 1,
+      outcome: { status: 429, code: 'rate_limited', retryAfterSeconds: 60 },
+    });
+  });
+
   it('gives up after its attempts', async () => {
     const line = unreliable(Number.POSITIVE_INFINITY);
     await expect(clientOf({ fetch: line.fetch, maxAttempts: 4 }).GET('/v1/services')).rejects.toBeInstanceOf(

@@ -202,7 +202,7 @@ describe('the discovery service', () => {
     ['a message without type', { nodeId: 'edge-1', typeUrl: '' }, 3, /type_url is missing/],
     [
       'too many names',
-      { nodeId: 'edge-1', subscribe: Array.from({ length: 11 }, String) },
+      { nodeId: 'edge-1', subscribe: Array.from({ length: 11 }, (_, name) => String(name)) },
       8,
       /subscriptions/,
     ],

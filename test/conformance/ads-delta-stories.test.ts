@@ -1,5 +1,6 @@
 /** Protocol stories of incremental xDS, told to the reducer of one type on one stream. */
 import { describe, expect, it } from 'vitest';
+import { deltaVariant } from '../../src/xds/delta-variant.ts';
 import {
   advanceSubscription,
   initialSubscription,
@@ -7,11 +8,11 @@ import {
   isSettled,
   type SubscriptionAction,
   type SubscriptionRequest,
-} from '../../src/xds/delta-subscription.ts';
+} from '../../src/xds/subscription.ts';
 
 /** A client and a server of one type; each method answers what the server did. */
 function tellStory(type: 'cluster' | 'routes') {
-  let state = initialSubscription(type === 'cluster');
+  let state = initialSubscription(deltaVariant.rulesOf(type));
   let nonces = 0;
   const act = (event: Parameters<typeof advanceSubscription>[1]): readonly SubscriptionAction[] => {
     const step = advanceSubscription(state, event);
@@ -316,6 +317,19 @@ describe('a refusal', () => {
     story.nack();
     expect(story.writable()).toEqual([]);
     expect(story.world({ a: '1', b: '1' })).toEqual([send('n7', ['a', 'b'])]);
+  });
+
+  it('of a removal is tried again after the next accepted response: what is gone must not stay for ever', () => {
+    const story = tellStory('cluster');
+    story.world({ a: '1', b: '1' });
+    story.request();
+    story.ack();
+    story.world({ b: 'bad' });
+    story.nack();
+    expect(story.world({ b: '3' })).toEqual([send('n6', ['b'])]);
+    expect(story.ack()).toEqual([ACKED, send('n7', [], ['a'])]);
+    expect(story.nack()).toEqual([{ kind: 'nacked', names: ['a'], reason: 'bad' }]);
+    expect(story.writable()).toEqual([]);
   });
 
   it('of one response does not hold up resources that were not in it', () => {

@@ -1,55 +1,15 @@
 /** The order of a push over the types of one stream. */
 import { describe, expect, it } from 'vitest';
-import type { DeltaRequest, DeltaResponse } from '../../src/grpc/messages-delta.ts';
-import { createAdsStream } from '../../src/xds/ads-stream.ts';
+import type { DeltaRequest } from '../../src/grpc/messages-delta.ts';
+import { deltaVariant } from '../../src/xds/delta-variant.ts';
 import { type ResourceType, resourceTypeOf, TYPE_URLS } from '../../src/xds/resource-types.ts';
-import type { ResourceSet, Snapshot } from '../../src/xds/snapshot.ts';
+import { aSnapshot, lastSeq, tellStory } from '../support/ads-story.ts';
 import { eventually } from '../support/eventually.ts';
 
-type Versions = Readonly<Record<string, string>>;
-let positions = 0;
-
-function aSnapshot(types: Partial<Record<ResourceType, Versions>>): Snapshot {
-  positions += 1;
-  const set = (versions: Versions = {}): ResourceSet =>
-    new Map(
-      Object.entries(versions).map(([name, version]) => [
-        name,
-        { name, version, resource: { typeUrl: 'x', bytes: new Uint8Array() } },
-      ]),
-    );
-  return {
-    position: { epoch: 1, seq: positions, digest: `sha256:${'0'.repeat(64)}` },
-    types: {
-      cluster: set(types.cluster),
-      endpoints: set(types.endpoints),
-      listener: set(types.listener),
-      routes: set(types.routes),
-    },
-  };
-}
-
-function aStream(holdMs = 60_000) {
-  const sent: DeltaResponse[] = [];
-  const told: string[] = [];
-  let told0 = 0;
-  let seen = 0;
-  let full = false;
-  const stream = createAdsStream({
-    write: (response) => {
-      sent.push(response);
-      return !full;
-    },
-    events: {
-      sent: () => {},
-      acked: (type) => told.push(`acked ${type}`),
-      nacked: (type, _version, _names, reason) => told.push(`nacked ${type}: ${reason}`),
-      inSync: ({ position }) => told.push(`in sync at ${position.seq}`),
-    },
-    holdMs,
-  });
+function aStream(holdMs?: number) {
+  const story = tellStory(deltaVariant, holdMs);
   const request = (type: ResourceType, change: Partial<DeltaRequest> = {}) =>
-    stream.request({
+    story.stream.request({
       nodeId: '',
       typeUrl: TYPE_URLS[type],
       subscribe: [],
@@ -58,37 +18,29 @@ function aStream(holdMs = 60_000) {
       nonce: '',
       ...change,
     });
-  const nonceOf = (type: ResourceType) =>
-    sent.findLast((response) => response.typeUrl === TYPE_URLS[type])?.nonce ?? 'none';
   /** what has been sent since the last time, for example `cluster +a -b` */
-  const news = () => {
-    const fresh = sent.slice(seen);
-    seen = sent.length;
-    return fresh.map(({ typeUrl, resources, removed }) =>
-      [
-        resourceTypeOf(typeUrl) ?? typeUrl,
-        ...resources.map(({ name }) => `+${name}`),
-        ...removed.map((name) => `-${name}`),
-      ].join(' '),
-    );
-  };
+  const news = () =>
+    story
+      .fresh()
+      .map(({ typeUrl, resources, removed }) =>
+        [
+          resourceTypeOf(typeUrl) ?? typeUrl,
+          ...resources.map(({ name }) => `+${name}`),
+          ...removed.map((name) => `-${name}`),
+        ].join(' '),
+      );
   return {
-    stream,
+    ...story,
     request,
     news,
-    /** what the stream has told of itself since the last time */
-    events: () => told.slice(told0, (told0 = told.length)),
     /** accepts the last response of the type; answers what is sent then */
     ack: (type: ResourceType, change: Partial<DeltaRequest> = {}) => {
-      request(type, { nonce: nonceOf(type), ...change });
+      request(type, { nonce: story.nonceOf(type), ...change });
       return news();
     },
     nack: (type: ResourceType) => {
-      request(type, { nonce: nonceOf(type), error: { code: 3, message: 'no' } });
+      request(type, { nonce: story.nonceOf(type), error: { code: 3, message: 'no' } });
       return news();
-    },
-    fill: (isFull: boolean) => {
-      full = isFull;
     },
   };
 }
@@ -128,7 +80,7 @@ describe('a push', () => {
       'acked endpoints',
       'acked listener',
       'acked routes',
-      `in sync at ${positions}`,
+      `in sync at ${lastSeq()}`,
     ]);
   });
 
@@ -143,7 +95,7 @@ describe('a push', () => {
     const story = aSettledStream();
     story.stream.offer(aSnapshot(FIRST));
     expect(story.news()).toEqual([]);
-    expect(story.events()).toEqual([`in sync at ${positions}`]);
+    expect(story.events()).toEqual([`in sync at ${lastSeq()}`]);
   });
 
   it('removes a cluster only after the routes that used it are replaced: make before break', () => {
@@ -169,7 +121,7 @@ describe('a push', () => {
     );
     expect(story.ack('cluster')).toEqual(['cluster +b', 'routes +r']);
     expect(story.nack('routes')).toEqual([]);
-    expect(story.events()).toEqual(['acked cluster', 'nacked routes: no']);
+    expect(story.events()).toEqual(['acked cluster', 'nacked routes r: no']);
     story.stream.offer(
       aSnapshot({ cluster: { b: '1' }, endpoints: { b: '1' }, listener: { l: '1' }, routes: { r: '3' } }),
     );
@@ -198,7 +150,7 @@ describe('a push', () => {
     story.stream.offer(aSnapshot({ ...FIRST, cluster: { a: '2' }, routes: { r: '1' } }));
     expect(story.news()).toEqual(['cluster +a']);
     expect(story.ack('cluster')).toEqual([]);
-    expect(story.events()).toEqual(['acked cluster', `in sync at ${positions}`]);
+    expect(story.events()).toEqual(['acked cluster', `in sync at ${lastSeq()}`]);
   });
 
   it('waits for a stream that is full, and then sends the newest state', () => {
@@ -241,7 +193,7 @@ describe('a client that comes back with all its types at once', () => {
     expect(story.ack('listener')).toEqual(['cluster -old']);
     expect(story.ack('cluster')).toEqual(['endpoints -old']);
     expect(story.ack('endpoints')).toEqual([]);
-    expect(story.events().at(-1)).toBe(`in sync at ${positions}`);
+    expect(story.events().at(-1)).toBe(`in sync at ${lastSeq()}`);
   });
 });
 

@@ -38,7 +38,9 @@ describe('the OpenAPI document', () => {
     for (const [path, methods] of Object.entries(document.paths)) {
       for (const [method, { responses }] of Object.entries(methods)) {
         const statuses = Object.keys(responses).map(Number);
-        expect(statuses, `${method} ${path}`).toEqual(expect.arrayContaining([400, 401, 403, 500, 503, 504]));
+        expect(statuses, `${method} ${path}`).toEqual(
+          expect.arrayContaining([400, 401, 403, 429, 500, 503, 504]),
+        );
         if (method === 'put') expect(statuses).toEqual(expect.arrayContaining([412, 428]));
         for (const status of statuses.filter((status) => status >= 400)) {
           expect(responses[status]?.content).toEqual({

@@ -14,6 +14,7 @@ import { type RegoOptions, regoOptions } from '../../src/rego/options.ts';
 import { createToolchain, type Toolchain } from '../../src/rego/toolchain.ts';
 import { type LogFields, type Logger } from '../../src/telemetry/logger.ts';
 import type { NodeStatus } from '../../src/xds/node-status.ts';
+import type { NodeProgress } from '../../src/xds/rollout.ts';
 import { createContract, type OpenApiDocument } from './admin-contract.ts';
 import { createTestJournal, type TestJournal } from './journal-memory.ts';
 
@@ -43,6 +44,8 @@ export interface AdminHarness {
   /** what was logged, as one text per line */
   readonly logged: readonly string[];
   setNodeStatus(status: NodeStatus | undefined): void;
+  /** what is known of every node */
+  setNodeProgress(progress: NodeProgress | undefined): void;
   /** Calls, and fails the case when the answer is not what the OpenAPI document says. */
   call(method: string, path: string, options?: CallOptions): Promise<SeenAnswer>;
   /** number of entries in the journal */
@@ -84,6 +87,7 @@ export async function startAdmin(given: AdminHarnessOptions = {}): Promise<Admin
   const policies = given.policies?.(real) ?? real;
   const logged: string[] = [];
   let nodeStatus: NodeStatus | undefined;
+  let nodeProgress: NodeProgress | undefined;
   const server = await createAdminServer({
     ...basics,
     options: { ...(Value.Default(adminOptionsSchema, {}) as AdminOptions), ...given.options },
@@ -97,6 +101,10 @@ export async function startAdmin(given: AdminHarnessOptions = {}): Promise<Admin
     policies,
     bootstrapOf: (id) => ({ node: { id } }),
     nodeStatus: () => nodeStatus,
+    progress: {
+      replicas: () => [{ id: 'test', role: 'admin', seq: journal.follower.position().seq }],
+      node: () => nodeProgress,
+    },
   });
   const port = await server.listen({ address: '127.0.0.1', port: 0 });
   const url = `http://127.0.0.1:${port}`;
@@ -111,6 +119,9 @@ export async function startAdmin(given: AdminHarnessOptions = {}): Promise<Admin
     logged,
     setNodeStatus: (status) => {
       nodeStatus = status;
+    },
+    setNodeProgress: (progress) => {
+      nodeProgress = progress;
     },
     async call(method, path, { body, raw, headers = {}, token = issued.token } = {}) {
       const sent = raw ?? (body === undefined ? undefined : JSON.stringify(body));

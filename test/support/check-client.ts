@@ -3,8 +3,9 @@
  * and decodes owes nothing to our own reader and writer.
  */
 import { fileURLToPath } from 'node:url';
-import { Client, credentials, Metadata, type ServiceError } from '@grpc/grpc-js';
+import { type ChannelCredentials, Client, credentials, Metadata, type ServiceError } from '@grpc/grpc-js';
 import { loadSync, type MethodDefinition } from '@grpc/proto-loader';
+import { PORT_NAME } from './tls-files.ts';
 
 const DEPS = fileURLToPath(new URL('../../node_modules/@grpc/grpc-js-xds/deps/', import.meta.url));
 export const PROTO_INCLUDE_DIRS = ['envoy-api', 'xds', 'googleapis', 'protoc-gen-validate'].map(
@@ -73,8 +74,11 @@ export interface CheckClient {
 }
 
 /** @param target  `host:port` */
-export function createCheckClient(target: string): CheckClient {
-  const client = new Client(target, credentials.createInsecure());
+export function createCheckClient(
+  target: string,
+  tls: ChannelCredentials = credentials.createInsecure(),
+): CheckClient {
+  const client = new Client(target, tls, { 'grpc.ssl_target_name_override': PORT_NAME });
   const send = (bytes: Uint8Array, timeoutMs = 10_000): Promise<CheckAnswer> =>
     new Promise((resolve, reject) => {
       client.makeUnaryRequest(

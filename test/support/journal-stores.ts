@@ -1,16 +1,18 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Blobs, Journal } from '../../src/journal/journal.ts';
+import { systemClock } from '../../src/core/clock.ts';
 import { createMemoryBlobs, createMemoryJournal } from '../../src/journal/memory-journal.ts';
-import { openStore } from '../../src/store/open.ts';
+import { createMemorySealedSecrets } from '../../src/journal/memory-secrets.ts';
+import { createMemoryShared } from '../../src/journal/memory-shared.ts';
+import { openStore, type Store } from '../../src/store/open.ts';
 import { silentLogger } from '../../src/telemetry/logger.ts';
 
 /** One place where journals live, opened as often as a test likes. */
 export interface TestStore {
   readonly name: string;
   /** Each call is another connection to the same content, as another process would have. */
-  open(): Promise<{ readonly journal: Journal; readonly blobs: Blobs }>;
+  open(): Promise<Pick<Store, 'journal' | 'blobs' | 'sealedSecrets' | 'shared'>>;
   /** Closes what was opened, and removes the content. */
   remove(): Promise<void>;
 }
@@ -19,7 +21,10 @@ export const TEST_STORES: Readonly<Record<string, () => Promise<TestStore>>> = {
   async memory() {
     const journal = createMemoryJournal();
     const blobs = createMemoryBlobs();
-    return { name: 'memory', open: async () => ({ journal, blobs }), remove: () => journal.close() };
+    const sealedSecrets = createMemorySealedSecrets();
+    const shared = createMemoryShared({ clock: systemClock });
+    const content = { journal, blobs, sealedSecrets, shared };
+    return { name: 'memory', open: async () => content, remove: () => journal.close() };
   },
   async SQLite() {
     const { path, remove } = await aTemporaryPath('journal.db');

@@ -1,8 +1,8 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Node } from '../../src/registry/model.ts';
-import { createAuthority, type LeafOptions } from './certificates.ts';
+import { createAuthority, type Leaf, type LeafOptions, type TestAuthority } from './certificates.ts';
 import type { ClientTls } from './http-request.ts';
 
 /** An authority, and the files that a TLS listener reads on its node. */
@@ -34,6 +34,51 @@ export async function createTlsFiles(
       ca: authority.certificate,
       ...(options && (await authority.issue(options))),
     }),
+    remove: () => rm(folder, { recursive: true, force: true }),
+  };
+}
+
+/** Its certificate has this name too: the clients of grpc-js on Node 26 cannot verify an IP address. */
+export const PORT_NAME = 'port.test';
+
+/** What a port of Chancery reads, and the authority of its clients. */
+export interface PortFiles {
+  readonly authority: TestAuthority;
+  readonly files: {
+    readonly certificateFile: string;
+    readonly privateKeyFile: string;
+    readonly clientCaFile: string;
+  };
+  /** Puts other text in a file's place, as a rotation does: by a rename. */
+  replace(file: 'certificateFile' | 'privateKeyFile' | 'clientCaFile', pem: string): Promise<void>;
+  /** @returns a certificate for the port, not put in place yet */
+  issueServer(): Promise<Leaf>;
+  remove(): Promise<void>;
+}
+
+export async function createPortFiles(): Promise<PortFiles> {
+  const authority = await createAuthority();
+  const issueServer = (): Promise<Leaf> =>
+    authority.issue({ dnsNames: [PORT_NAME], ipAddresses: ['127.0.0.1'] });
+  const folder = await mkdtemp(join(tmpdir(), 'chancery-port-'));
+  const files = {
+    certificateFile: join(folder, 'port.pem'),
+    privateKeyFile: join(folder, 'port.key'),
+    clientCaFile: join(folder, 'nodes.pem'),
+  };
+  const replace: PortFiles['replace'] = async (file, pem) => {
+    await writeFile(`${files[file]}.new`, pem, { mode: 0o600 });
+    await rename(`${files[file]}.new`, files[file]);
+  };
+  const server = await issueServer();
+  await replace('certificateFile', server.certificate);
+  await replace('privateKeyFile', server.privateKey);
+  await replace('clientCaFile', authority.certificate);
+  return {
+    authority,
+    files,
+    replace,
+    issueServer,
     remove: () => rm(folder, { recursive: true, force: true }),
   };
 }

@@ -29,12 +29,12 @@ describe('a problem', () => {
     });
   });
 
-  it('has the status of its code, a challenge with 401 and a time to wait with 503', () => {
+  it('has the status of its code, a challenge with 401 and a time to wait with 429 and 503', () => {
     for (const code of Object.keys(FAILURES) as FailureCode[]) {
       const { status, headers } = toProblem(new Failure(code, 'x'), ID);
       expect(status).toBe(FAILURES[code].http);
       expect('www-authenticate' in headers).toBe(status === 401);
-      expect('retry-after' in headers).toBe(status === 503 && FAILURES[code].retry);
+      expect('retry-after' in headers).toBe([429, 503].includes(status) && FAILURES[code].retry);
     }
   });
 

@@ -66,11 +66,48 @@ describe('loadConfig', () => {
     ]);
   });
 
+  it('does not stop at a handful of errors', () => {
+    const set = Array.from({ length: 20 }, (_, index) => `admin.unknown${index}=1`);
+    expect(problemsOf(() => loadConfig({ set }))).toHaveLength(20);
+  });
+
   it('refuses an address that others can reach, on each listener', () => {
     const set = ['authz', 'control', 'admin', 'ops'].map((listener) => `${listener}.address=0.0.0.0`);
     expect(problemsOf(() => loadConfig({ set }))).toHaveLength(4);
     expect(problemsOf(() => loadConfig({ set: ['admin.address=localhost'] }))).toHaveLength(1);
     expect(loadConfig({ set: ['admin.address=::1'] }).admin.address).toBe('::1');
+  });
+
+  it('lets others reach a gRPC port that verifies client certificates, and a REST port with TLS', () => {
+    const own = ['certificateFile=/c', 'privateKeyFile=/k'];
+    const tls = (listener: string, ...more: string[]): string[] => [
+      `${listener}.address=0.0.0.0`,
+      ...[...own, ...more].map((assignment) => `${listener}.tls.${assignment}`),
+    ];
+    expect(problemsOf(() => loadConfig({ set: tls('authz', 'clientCaFile=/ca') }))).toEqual([]);
+    expect(problemsOf(() => loadConfig({ set: tls('admin') }))).toEqual([]);
+    expect(problemsOf(() => loadConfig({ set: tls('control') }))).toEqual([
+      '/control/address: 0.0.0.0 is not a loopback address; it needs verified client certificates ' +
+        '(`tls.clientCaFile`), or `insecure: true` to say it aloud',
+    ]);
+  });
+
+  it('lets others reach a port without TLS only when the file says it aloud', () => {
+    const set = ['authz', 'control', 'admin', 'ops'].map((listener) => `${listener}.address=0.0.0.0`);
+    const aloud = fileOf(
+      ['authz', 'control', 'admin', 'ops'].map((listener) => `${listener}: {insecure: true}\n`).join(''),
+    );
+    expect(loadConfig({ file: aloud, set }).admin.insecure).toBe(true);
+    const quiet = fileOf('ops: {insecure: false}\n');
+    expect(problemsOf(() => loadConfig({ file: quiet, set }))).toHaveLength(4);
+  });
+
+  it('refuses a trust domain that nothing could be compared with, and a key without a certificate', () => {
+    const file = fileOf('control: {tls: {privateKeyFile: /k, trustDomain: example.test}}\n');
+    expect(problemsOf(() => loadConfig({ file }))).toEqual([
+      '/control/tls: must have required properties certificateFile',
+      '/control/tls/trustDomain: means nothing without clientCaFile',
+    ]);
   });
 
   it('wants the pin and the signing key with a store, except to begin or to verify one', () => {

@@ -1,6 +1,9 @@
-import { describe, expect, it } from 'vitest';
+import { X509Certificate } from 'node:crypto';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { isLoopback } from '../../../src/core/loopback.ts';
-import { peerClaims } from '../../../src/identity/peer.ts';
+import { certificateClaims, peerClaims } from '../../../src/identity/peer.ts';
+import { createAuthority, type LeafOptions, type TestAuthority } from '../../support/certificates.ts';
+import { recordLog } from '../../support/log-lines.ts';
 
 describe('a peer', () => {
   it.each([
@@ -27,6 +30,68 @@ describe('a peer', () => {
   ])('%j may claim nothing', (peer) => {
     const claims = peerClaims(peer);
     expect([claims.enrolled, claims.mayClaimNode('edge')]).toEqual([false, false]);
+  });
+});
+
+describe('a peer with a certificate', () => {
+  const EDGE = 'spiffe://example.test/node/edge';
+  let authority: TestAuthority;
+  beforeAll(async () => {
+    authority = await createAuthority();
+  });
+
+  async function claimsOf(options: LeafOptions, { registered = ['edge'], nowMs = Date.now() } = {}) {
+    const { logger, lines } = recordLog();
+    const claims = certificateClaims({
+      trustDomain: 'example.test',
+      isRegistered: (id) => registered.includes(id),
+      clock: { nowMs: () => nowMs },
+      logger,
+    });
+    const der = new X509Certificate((await authority.issue(options)).certificate).raw;
+    return { claims: claims('127.0.0.1:4711', der), lines };
+  }
+
+  it('is the node that its certificate names, and no other, and the log says which', async () => {
+    const { claims, lines } = await claimsOf({ uris: [EDGE] });
+    expect(claims.enrolled).toBe(true);
+    expect(['edge', 'edge2', 'EDGE', ''].map((id) => claims.mayClaimNode(id))).toEqual([
+      true,
+      false,
+      false,
+      false,
+    ]);
+    expect(lines[0]).toMatchObject({ peer: '127.0.0.1:4711', claimed: 'edge2', certificate: 'edge' });
+  });
+
+  it.each<[string, LeafOptions]>([
+    ['no names', {}],
+    ['the name as DNS', { dnsNames: ['edge'] }],
+    ['two names', { uris: [EDGE, 'spiffe://example.test/node/other'] }],
+    ['a name below a node', { uris: [`${EDGE}/app`] }],
+    ['an app', { uris: ['spiffe://example.test/app/edge'] }],
+    ['another trust domain', { uris: ['spiffe://example.org/node/edge'] }],
+    ['another trust domain that ends alike', { uris: ['spiffe://an.example.test/node/edge'] }],
+  ])('with %s may claim nothing, although it is on this machine', async (_what, options) => {
+    const { claims, lines } = await claimsOf(options);
+    expect([claims.enrolled, claims.mayClaimNode('edge')]).toEqual([false, false]);
+    expect(lines[0]?.message).toMatch(/names no node/);
+  });
+
+  it('may claim nothing once its certificate has expired on an open connection', async () => {
+    const { claims } = await claimsOf({ uris: [EDGE] }, { nowMs: Date.now() + 25 * 3_600_000 });
+    expect([claims.enrolled, claims.mayClaimNode('edge')]).toEqual([false, false]);
+  });
+
+  it('is not enrolled any more when its node is not registered any more', async () => {
+    expect((await claimsOf({ uris: [EDGE] }, { registered: [] })).claims.enrolled).toBe(false);
+  });
+
+  it('may claim nothing without one', () => {
+    const { logger } = recordLog();
+    const claims = certificateClaims({ isRegistered: () => true, clock: { nowMs: () => 0 }, logger });
+    expect(claims('127.0.0.1:4711').enrolled).toBe(false);
+    expect(claims('unix:/run/x.sock').mayClaimNode('edge')).toBe(false);
   });
 });
 

@@ -1,9 +1,10 @@
 /**
- * One type on one stream of the incremental xDS protocol: `(state, event) → { state, actions }`, without sockets.
+ * One type on one stream: `(state, event) → { state, actions }`, without sockets. Its words are those of incremental
+ * xDS, which say most; a state-of-the-world stream is told in them too (`sotw-variant.ts`).
  *
  * What it keeps (xDS protocol, "Incremental xDS"):
  * - a subscription change always counts, whatever the nonce says; a subscribe is always answered, names that do
- *   not exist in `removed_resources`;
+ *   not exist in `removed_resources` (where the variant can say so);
  * - only the first request of the type may be a wildcard without `*`, and only of clusters and listeners; only its
  *   `initial_resource_versions` count;
  * - a nonce answers one response of this stream and type; any other is stale: it neither ACKs nor NACKs;
@@ -13,10 +14,11 @@
  * Left out: resource TTLs, resource locators, dynamic parameters.
  */
 export interface SubscriptionState {
-  /** clusters and listeners: a first request without names subscribes to all */
-  readonly legacyWildcard: boolean;
+  readonly rules: SubscriptionRules;
   readonly started: boolean;
   readonly wildcard: boolean;
+  /** the wildcard comes of a first request without names, and no name has been given since */
+  readonly implied: boolean;
   readonly names: ReadonlySet<string>;
   /** name → version that should be there */
   readonly desired: Versions;
@@ -33,6 +35,16 @@ export interface SubscriptionState {
   readonly outstanding: Outstanding | undefined;
 }
 
+/** What a variant of the protocol makes of a type. */
+export interface SubscriptionRules {
+  /** a first request without names subscribes to all (the legacy wildcard) */
+  readonly impliesAll: boolean;
+  /** a response can say that a name is not there; where it cannot, nothing is sent instead */
+  readonly tellsAbsence: boolean;
+  /** who drops a name under a wildcard is told what there is of it */
+  readonly answersUnsubscribe: boolean;
+}
+
 type Versions = ReadonlyMap<string, string>;
 
 interface Outstanding {
@@ -42,7 +54,9 @@ interface Outstanding {
 }
 
 const GONE = '';
-const WILDCARD = '*';
+/** the client has some version */
+const UNKNOWN = '?';
+export const WILDCARD = '*';
 
 export interface SubscriptionRequest {
   readonly subscribe: readonly string[];
@@ -54,6 +68,8 @@ export interface SubscriptionRequest {
 
 export type SubscriptionEvent =
   | { readonly kind: 'request'; readonly request: SubscriptionRequest }
+  /** sent again if they are there, whatever the client has; names that are not subscribed to do not count */
+  | { readonly kind: 'repeat'; readonly names: Iterable<string> }
   /** the newest state of the type */
   | { readonly kind: 'desired'; readonly versions: Versions; readonly holdsRemovals: boolean }
   /** the stream takes a message; `nonce` is fresh */
@@ -75,11 +91,12 @@ export interface SubscriptionStep {
   readonly actions: readonly SubscriptionAction[];
 }
 
-export function initialSubscription(legacyWildcard: boolean): SubscriptionState {
+export function initialSubscription(rules: SubscriptionRules): SubscriptionState {
   return {
-    legacyWildcard,
+    rules,
     started: false,
     wildcard: false,
+    implied: false,
     names: new Set(),
     desired: new Map(),
     holdsRemovals: false,
@@ -96,6 +113,10 @@ export function advanceSubscription(state: SubscriptionState, event: Subscriptio
     case 'request': {
       const answered = takeAnswer(state, event.request);
       return { state: takeNames(answered.state, event.request), actions: answered.actions };
+    }
+    case 'repeat': {
+      const names = [...event.names].filter((name) => isSubscribed(state, name));
+      return { state: { ...state, asked: new Set([...state.asked, ...names]), owed: true }, actions: [] };
     }
     case 'desired':
       return {
@@ -132,10 +153,20 @@ function takeAnswer(state: SubscriptionState, { nonce, error }: SubscriptionRequ
     if (error !== undefined) rejected.set(name, version);
     else if (version !== GONE && isSubscribed(state, name)) known.set(name, version);
   }
+  if (error === undefined) retryRemovals(known, rejected);
   const answered: SubscriptionState = { ...state, known, rejected, outstanding: undefined };
   if (error === undefined) return { state: answered, actions: [{ kind: 'acked' }] };
   const names = [...outstanding.sent.keys()];
   return { state: answered, actions: [{ kind: 'nacked', names, reason: error.message }] };
+}
+
+/** After a response that was accepted a refused removal is tried once more, or what is gone would stay for ever. */
+function retryRemovals(known: Map<string, string>, rejected: Map<string, string>): void {
+  for (const [name, version] of rejected) {
+    if (version !== GONE) continue;
+    rejected.delete(name);
+    known.set(name, UNKNOWN);
+  }
 }
 
 function takeNames(state: SubscriptionState, request: SubscriptionRequest): SubscriptionState {
@@ -145,6 +176,7 @@ function takeNames(state: SubscriptionState, request: SubscriptionRequest): Subs
   const known = new Map(first ? Object.entries(request.initialVersions) : state.known);
   const rejected = new Map(state.rejected);
   let { wildcard, owed } = state;
+  const impliesAll = first && state.rules.impliesAll && request.subscribe.length === 0;
 
   for (const name of request.unsubscribe) {
     if (name === WILDCARD) {
@@ -152,8 +184,7 @@ function takeNames(state: SubscriptionState, request: SubscriptionRequest): Subs
       continue;
     }
     names.delete(name);
-    // under a wildcard the client is told what it has of it now
-    if (wildcard) asked.add(name);
+    if (wildcard && state.rules.answersUnsubscribe) asked.add(name);
   }
   for (const name of request.subscribe) {
     if (name === WILDCARD) {
@@ -166,7 +197,7 @@ function takeNames(state: SubscriptionState, request: SubscriptionRequest): Subs
     }
     owed = true;
   }
-  if (first && state.legacyWildcard && request.subscribe.length === 0) {
+  if (impliesAll) {
     wildcard = true;
     owed = true;
   }
@@ -174,7 +205,8 @@ function takeNames(state: SubscriptionState, request: SubscriptionRequest): Subs
     for (const map of [known, rejected]) forgetOthers(map, names);
     for (const name of asked) if (!names.has(name)) asked.delete(name);
   }
-  return { ...state, started: true, wildcard, names, asked, known, rejected, owed };
+  const implied = impliesAll || (state.implied && wildcard && request.subscribe.length === 0);
+  return { ...state, started: true, wildcard, implied, names, asked, known, rejected, owed };
 }
 
 interface Pending {
@@ -193,7 +225,8 @@ function pending(state: SubscriptionState): Pending {
     const isNews = known.get(name) !== version && rejected.get(name) !== version;
     if (isNews || asked.has(name)) resources.push(name);
   }
-  for (const name of new Set([...known.keys(), ...rejected.keys(), ...asked])) {
+  const mayBeGone = state.rules.tellsAbsence ? [...known.keys(), ...rejected.keys(), ...asked] : [];
+  for (const name of new Set(mayBeGone)) {
     if (desired.has(name)) continue;
     // a refused resource that is gone: the client may have kept an older one
     const isNews = known.has(name) || (rejected.has(name) && rejected.get(name) !== GONE);
@@ -203,7 +236,9 @@ function pending(state: SubscriptionState): Pending {
 }
 
 function hasWork(state: SubscriptionState, { resources, removed }: Pending): boolean {
-  return state.started && (state.owed || resources.length > 0 || removed.length > 0);
+  // an empty answer says that there is nothing: to who asked for all always, to others where absence can be told
+  const owed = state.owed && (state.wildcard || state.rules.tellsAbsence);
+  return state.started && (owed || resources.length > 0 || removed.length > 0);
 }
 
 function respond(state: SubscriptionState, nonce: string): SubscriptionStep {
@@ -219,7 +254,7 @@ function respond(state: SubscriptionState, nonce: string): SubscriptionStep {
   };
 }
 
-function isSubscribed(state: SubscriptionState, name: string): boolean {
+export function isSubscribed(state: SubscriptionState, name: string): boolean {
   return state.wildcard || state.names.has(name);
 }
 

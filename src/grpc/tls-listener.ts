@@ -1,0 +1,106 @@
+/**
+ * A port with TLS in front of a gRPC server. The handshake is done here and not by grpc-js, whose own listener neither
+ * says why a client was refused nor keeps the last good certificate when a new one is bad.
+ */
+import type { AddressInfo, Socket } from 'node:net';
+import { createServer, type TLSSocket } from 'node:tls';
+import { type Server as GrpcServer, ServerCredentials } from '@grpc/grpc-js';
+import type { TlsCredentials } from '../core/tls.ts';
+import type { LogFields, Logger } from '../telemetry/logger.ts';
+
+export interface TlsListener {
+  /** @returns the port; rejects with the error of the socket */
+  listen(address: string, port: number): Promise<number>;
+  /** Takes no more connections; those that have reached the gRPC server are its own. */
+  close(): void;
+}
+
+const HANDSHAKE_MS = 5_000;
+const MAX_LOGGED_NAMES = 256;
+const NO_CERTIFICATE = 'no certificate';
+
+/** What OpenSSL's codes mean to whoever looks for the client; other codes stand for themselves. */
+const REASONS: Readonly<Record<string, string>> = {
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'the certificate is from another authority',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'the certificate is from another authority',
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'the certificate is from another authority',
+  SELF_SIGNED_CERT_IN_CHAIN: 'the certificate is from another authority',
+  CERT_SIGNATURE_FAILURE: 'the certificate is from another authority of the same name',
+  CERT_HAS_EXPIRED: 'the certificate has expired',
+  CERT_NOT_YET_VALID: 'the certificate is not valid yet',
+  INVALID_PURPOSE: 'the certificate is not for clients',
+};
+
+export function createTlsListener(
+  server: GrpcServer,
+  credentials: TlsCredentials,
+  logger: Logger,
+): TlsListener {
+  const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
+  let isOpen = true;
+  const { verifiesClients } = credentials;
+  const port = createServer({
+    ...credentials.context(),
+    ALPNProtocols: ['h2'],
+    handshakeTimeout: HANDSHAKE_MS,
+    requestCert: verifiesClients,
+    // Node would cut the connection without saying whose it was: `accept` does it instead
+    rejectUnauthorized: false,
+  });
+  credentials.onChange((context) => port.setSecureContext(context));
+
+  const refuse = (fields: LogFields, code = 'unknown'): void => {
+    logger.warn(
+      { ...fields, code, reason: REASONS[code] ?? code },
+      'a client was refused in its TLS handshake',
+    );
+  };
+  const accept = (socket: TLSSocket): void => {
+    socket.on('error', () => {});
+    if (!isOpen) {
+      socket.destroy();
+      return;
+    }
+    if (verifiesClients && !socket.authorized) {
+      const { raw, subjectaltname } = socket.getPeerCertificate();
+      const fields = { peer: addressOf(socket), names: subjectaltname?.slice(0, MAX_LOGGED_NAMES) };
+      // typed as an Error, but it is the code alone
+      refuse(fields, raw === undefined ? NO_CERTIFICATE : String(socket.authorizationError));
+      socket.destroy();
+      return;
+    }
+    rememberCertificate(socket);
+    injector.injectConnection(socket);
+  };
+
+  port.on('secureConnection', accept);
+  port.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
+    refuse({ peer: addressOf(socket) }, error.code);
+  });
+
+  return {
+    listen: (address, wanted) =>
+      new Promise((resolve, reject) => {
+        port.once('error', reject);
+        port.listen(wanted, address, () => {
+          port.off('error', reject);
+          resolve((port.address() as AddressInfo).port);
+        });
+      }),
+    close() {
+      isOpen = false;
+      credentials.close();
+      port.close();
+    },
+  };
+}
+
+/** grpc-js asks for it on every call, and each time Node would parse it again. */
+function rememberCertificate(socket: TLSSocket): void {
+  const certificate = socket.getPeerCertificate(true);
+  socket.getPeerCertificate = () => certificate;
+}
+
+function addressOf({ remoteAddress, remotePort }: Socket): string {
+  return remoteAddress === undefined ? 'unknown' : `${remoteAddress}:${remotePort}`;
+}

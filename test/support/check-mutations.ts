@@ -1,0 +1,229 @@
+/** Damage of every kind to a CheckRequest, and bytes that never were one; the same seed gives the same messages. */
+import {
+  FIXED32,
+  FIXED64,
+  LENGTH_DELIMITED,
+  nestedStruct,
+  START_GROUP,
+  VARINT,
+  varintOf,
+  type WireField,
+  writeFields,
+} from './check-wire.ts';
+
+export type Random = (below: number) => number;
+
+/** mulberry32: small, fast, and good enough to choose */
+export function seededRandom(seed: number): Random {
+  let state = seed >>> 0;
+  return (below) => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296) * below);
+  };
+}
+
+const MIB = 1024 * 1024;
+const NOT_UTF8 = ['ff', 'c080', 'e282', 'eda080', 'f4908080', 'f8888080', '80', '61c3'].map((hex) =>
+  Buffer.from(hex, 'hex'),
+);
+/** around the limit of 100 messages, of which a Struct in a Struct takes three; and far beyond it */
+const DEPTHS = [1, 10, 28, 29, 30, 31, 32, 33, 34, 50, 100, 10_000];
+const nested = new Map(DEPTHS.map((depth) => [depth, nestedStruct(depth)]));
+
+type Damage = (fields: readonly WireField[], random: Random) => readonly WireField[];
+
+function pick<T>(list: readonly T[], random: Random): T {
+  return list[random(list.length)] as T;
+}
+
+function bytes(length: number, random: Random): Buffer {
+  return Buffer.from(Array.from({ length }, () => random(256)));
+}
+
+/** How many fields a tree has, with all below. */
+function count(fields: readonly WireField[]): number {
+  return fields.reduce(
+    (sum, { content }) => sum + 1 + (Buffer.isBuffer(content) ? 0 : count(content as readonly WireField[])),
+    0,
+  );
+}
+
+/** Replaces the field with this number in depth-first order by others. */
+function replaceAt(
+  fields: readonly WireField[],
+  index: number,
+  change: (field: WireField) => readonly WireField[],
+): readonly WireField[] {
+  let left = index;
+  return fields.flatMap((field) => {
+    if (left < 0) return [field];
+    if (left === 0) {
+      left = -1;
+      return change(field);
+    }
+    left -= 1;
+    if (Buffer.isBuffer(field.content)) return [field];
+    const below = field.content as readonly WireField[];
+    const size = count(below);
+    const inside = left < size;
+    const content = inside ? replaceAt(below, left, change) : below;
+    left = inside ? -1 : left - size;
+    return [{ ...field, content }];
+  });
+}
+
+function anywhere(change: (field: WireField, random: Random) => readonly WireField[]): Damage {
+  return (fields, random) => replaceAt(fields, random(count(fields)), (field) => change(field, random));
+}
+
+/** In the first string from a random place on that is such a one. */
+function inText(
+  change: (content: Buffer, random: Random) => Buffer,
+  isIt: (content: Buffer) => boolean = () => true,
+): Damage {
+  return (fields, random) => {
+    const total = count(fields);
+    const start = random(total);
+    for (let step = 0; step < total; step += 1) {
+      let done = false;
+      const changed = replaceAt(fields, (start + step) % total, (field) => {
+        if (!field.text || !Buffer.isBuffer(field.content) || !isIt(field.content)) return [field];
+        done = true;
+        return [{ ...field, content: change(field.content, random) }];
+      });
+      if (done) return changed;
+    }
+    return fields;
+  };
+}
+
+const FORMS: Readonly<Record<number, (random: Random) => Buffer>> = {
+  [VARINT]: (random) => varintOf(random(300)),
+  [FIXED64]: (random) => bytes(8, random),
+  [LENGTH_DELIMITED]: (random) => bytes(random(6), random),
+  [START_GROUP]: (random) => bytes(random(3), random),
+  4: () => Buffer.alloc(0),
+  [FIXED32]: (random) => bytes(4, random),
+  6: (random) => bytes(random(3), random),
+};
+
+/** On the tree: lengths stay right, so that the damage is seen where it is and not one level above. */
+export const DAMAGES: Readonly<Record<string, Damage>> = {
+  'wrong wire type': anywhere((field, random) => {
+    const wireType = random(7);
+    // half of them with a content of the right form, or the content is read as something else
+    const content = random(2) === 0 ? field.content : (FORMS[wireType]?.(random) ?? field.content);
+    return [{ ...field, wireType, content }];
+  }),
+  'long varint': anywhere((field, random) => {
+    const long = random(11);
+    return [{ ...field, padding: random(2) === 0 ? { tag: long } : { length: long } }];
+  }),
+  'invalid UTF-8': inText((content, random) => {
+    const at = random(content.length + 1);
+    return Buffer.concat([content.subarray(0, at), pick(NOT_UTF8, random), content.subarray(at)]);
+  }),
+  'another text': inText((_content, random) =>
+    Buffer.from(
+      pick(['', 'GET', 'POST', '/public/hello', '/admin', '/public/../admin', 'a', '\0', 'é'], random),
+    ),
+  ),
+  'another path': inText(
+    (_content, random) =>
+      Buffer.from(pick(['/admin', '/public', '/public/', '//public/a', '/%70ublic/a', '/Public/a'], random)),
+    (content) => content.toString().startsWith('/public/'),
+  ),
+  'repeated field': anywhere((field, random) => [field, field, field].slice(0, 2 + random(2))),
+  'repeated field with another content': (fields, random) => {
+    const at = random(count(fields));
+    return replaceAt(fields, at, (field) => {
+      const other = DAMAGES['another text']?.([field], random) ?? [];
+      return random(2) === 0 ? [field, ...other] : [...other, field];
+    });
+  },
+  'missing field': anywhere(() => []),
+  'another field number': anywhere((field, random) => [
+    { ...field, no: random(4) === 0 ? random(2 ** 29) : random(16) },
+  ]),
+  'unknown field': anywhere((field, random) => [
+    { no: 500 + random(100), wireType: LENGTH_DELIMITED, content: bytes(random(20), random), text: false },
+    field,
+  ]),
+  group: anywhere((field, random) => {
+    const no = random(4) === 0 ? field.no : 700;
+    const end = { no: random(4) === 0 ? no + 1 : no, wireType: 4, content: Buffer.alloc(0), text: false };
+    return [{ no, wireType: START_GROUP, content: Buffer.alloc(0), text: false }, end, field];
+  }),
+  'deep Struct': (fields, random) =>
+    replaceAt(fields, 0, (attributes) => {
+      const struct = nested.get(pick(DEPTHS, random)) ?? Buffer.alloc(0);
+      const entry = { no: 2, wireType: LENGTH_DELIMITED, content: struct, text: false };
+      const metadata = [{ no: 1, wireType: LENGTH_DELIMITED, content: [entry], text: false }];
+      const below = Buffer.isBuffer(attributes.content) ? [] : (attributes.content as readonly WireField[]);
+      const field = {
+        no: pick([11, 13], random),
+        wireType: LENGTH_DELIMITED,
+        content: metadata,
+        text: false,
+      };
+      return [{ ...attributes, content: [...below, field] }];
+    }),
+  'string of 1 MiB': inText((content, random) =>
+    Buffer.concat([content, Buffer.alloc(MIB, pick(['x', '/', '%', '"', '\u{1f600}', '\u0001'], random))]),
+  ),
+};
+
+/** A megabyte costs more than all others together. */
+const RARE = new Set(['string of 1 MiB', 'deep Struct']);
+const NAMES = Object.keys(DAMAGES).flatMap((name) =>
+  RARE.has(name) ? [name] : [name, name, name, name, name],
+);
+
+/** One to three damages of the fields, then perhaps of the bytes. */
+export function mutate(
+  fields: readonly WireField[],
+  random: Random,
+): { readonly bytes: Buffer; readonly how: string } {
+  const how: string[] = [];
+  let damaged = fields;
+  if (random(4) > 0) {
+    for (let times = 1 + random(3); times > 0; times -= 1) {
+      const name = pick(NAMES, random);
+      how.push(name);
+      damaged = DAMAGES[name]?.(damaged, random) ?? damaged;
+    }
+  }
+  const written = writeFields(damaged);
+  if (how.length > 0 && random(8) > 0) return { bytes: written, how: how.join(', ') };
+  if (random(2) === 0) {
+    return { bytes: written.subarray(0, random(written.length)), how: [...how, 'truncation'].join(', ') };
+  }
+  const flipped = Buffer.from(written);
+  for (let times = 1 + random(3); times > 0; times -= 1) {
+    const at = random(flipped.length);
+    flipped[at] = (flipped[at] ?? 0) ^ (1 << random(8));
+  }
+  return { bytes: flipped, how: [...how, 'bit flips'].join(', ') };
+}
+
+/** Bytes of any kind, or fields with the numbers that the messages of a CheckRequest have. */
+export function randomMessage(random: Random): { readonly bytes: Buffer; readonly how: string } {
+  if (random(2) === 0) return { bytes: bytes(random(200), random), how: 'random bytes' };
+  return { bytes: writeFields(randomFields(random, 6)), how: 'random fields' };
+}
+
+function randomFields(random: Random, levels: number): readonly WireField[] {
+  return Array.from({ length: 1 + random(3) }, () => {
+    const no = 1 + random(13);
+    const wireType = random(3) > 0 ? LENGTH_DELIMITED : pick([VARINT, FIXED64, FIXED32], random);
+    const deeper = wireType === LENGTH_DELIMITED && levels > 0 && random(4) > 0;
+    const content = deeper
+      ? randomFields(random, levels - 1)
+      : wireType === LENGTH_DELIMITED
+        ? Buffer.from(pick(['', 'GET', '/public/hello', 'a', '1'], random))
+        : (FORMS[wireType]?.(random) ?? Buffer.alloc(0));
+    return { no, wireType, content, text: false };
+  });
+}

@@ -1,0 +1,114 @@
+import { describe, expect, it } from 'vitest';
+import { sha256 } from '../../../src/core/digest.ts';
+import type { Position } from '../../../src/core/position.ts';
+import { UNKNOWN_NODE } from '../../../src/xds/node-status.ts';
+import { type NodeFacts, type NodeProgress, progressOf, rolloutStateOf } from '../../../src/xds/rollout.ts';
+import { NO_RESOURCES, type Snapshot } from '../../../src/xds/snapshot.ts';
+
+const at = (seq: number): Position => ({ epoch: 1, seq, digest: sha256(`${seq}`) });
+const snapshot = (seq: number): Snapshot => ({
+  position: at(seq),
+  types: { cluster: NO_RESOURCES, endpoints: NO_RESOURCES, listener: NO_RESOURCES, routes: NO_RESOURCES },
+});
+const refusal = { type: 'listener', version: 'v', reason: 'no', at: '2026-01-01T00:00:00.000Z' } as const;
+
+describe('the state of a node at an entry', () => {
+  it.each<[string, NodeProgress | undefined, string]>([
+    ['unknown without a control role', undefined, 'unknown'],
+    [
+      'applied when it has accepted that entry',
+      { connected: true, applied: at(5), offered: at(5) },
+      'applied',
+    ],
+    [
+      'applied when it has accepted a later one',
+      { connected: true, applied: at(9), offered: at(9) },
+      'applied',
+    ],
+    ['applied also after its stream has ended', { connected: false, applied: at(5) }, 'applied'],
+    [
+      'applied although it refuses a later one',
+      { connected: true, applied: at(5), offered: at(6), refusal },
+      'applied',
+    ],
+    [
+      'refused when it refuses what it is offered',
+      { connected: true, applied: at(4), offered: at(5), refusal },
+      'refused',
+    ],
+    ['pending when it has not answered', { connected: true, applied: at(4), offered: at(5) }, 'pending'],
+    ['pending while it is not built', { connected: true, applied: at(4), offered: at(4) }, 'pending'],
+    [
+      'pending when what it refuses is older than the entry',
+      { connected: true, applied: at(3), offered: at(4), refusal },
+      'pending',
+    ],
+    [
+      'failed when it cannot be built',
+      { connected: true, applied: at(4), offered: at(4), trouble: 'why' },
+      'failed',
+    ],
+    ['disconnected when what it had is older', { connected: false, applied: at(4) }, 'disconnected'],
+    ['disconnected when nobody knows what it has', { connected: false }, 'disconnected'],
+  ])('is %s', (_, progress, state) => {
+    expect(rolloutStateOf(progress, 5)).toBe(state);
+  });
+});
+
+describe('the progress of a node', () => {
+  const [old, current] = [snapshot(3), snapshot(5)];
+  const facts = (change: Partial<NodeFacts>): NodeFacts => ({
+    streams: [],
+    leftWith: undefined,
+    offered: current,
+    heldThrough: (each) => (each === current ? at(8) : at(4)),
+    trouble: undefined,
+    types: UNKNOWN_NODE.types,
+    ...change,
+  });
+
+  it('reaches as far as what it accepted says what the journal says', () => {
+    expect(progressOf(facts({ streams: [{ applied: current, refused: [] }] }))).toEqual({
+      connected: true,
+      applied: at(8),
+      offered: at(8),
+    });
+  });
+
+  it('is that of the slowest of its streams', () => {
+    const [fast, slow] = [
+      { applied: current, refused: [] },
+      { applied: old, refused: [] },
+    ];
+    expect(progressOf(facts({ streams: [fast, slow] })).applied).toEqual(at(4));
+    expect(progressOf(facts({ streams: [slow, fast] })).applied).toEqual(at(4));
+  });
+
+  it('is not known while one of its streams has nothing whole yet, whatever the node had before', () => {
+    const streams = [
+      { applied: undefined, refused: [] },
+      { applied: current, refused: [] },
+    ];
+    expect(progressOf(facts({ streams, leftWith: current })).applied).toBeUndefined();
+    expect(progressOf(facts({ streams: streams.toReversed() })).applied).toBeUndefined();
+  });
+
+  it('is what the last stream had when there is none', () => {
+    expect(progressOf(facts({ leftWith: current }))).toEqual({
+      connected: false,
+      applied: at(8),
+      offered: at(8),
+    });
+    expect(progressOf(facts({}))).not.toHaveProperty('applied');
+  });
+
+  it('shows what is refused now, not what was once', () => {
+    const { type: _type, ...nack } = refusal;
+    const types = { ...UNKNOWN_NODE.types, listener: { lastNack: { ...nack, names: ['l'] } } };
+    const refused = { applied: old, refused: ['listener'] } as const;
+    expect(progressOf(facts({ types, streams: [refused] })).refusal).toEqual(refusal);
+    expect(progressOf(facts({ types, streams: [{ applied: current, refused: [] }] }))).not.toHaveProperty(
+      'refusal',
+    );
+  });
+});
