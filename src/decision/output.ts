@@ -23,11 +23,11 @@ const NO_OBLIGATIONS: AllowObligations = {
 const MAX_METADATA_DEPTH = 30;
 /** RFC 9110, section 5.1; a leading colon for the pseudo headers of HTTP/2 */
 const HEADER_NAME = /^:?[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
-/** RFC 9110, section 5.5 */
 /** Envoy 1.40 sends these as it gets them, whatever the message is (RFC 9112, section 6). */
 const FRAMING = /^(content-length|transfer-encoding)$/i;
 /** `:status` is one of them: it makes Envoy send a body behind a status that has none. */
 const RESPONSE_FRAMING = /^(content-length|transfer-encoding|:.*)$/i;
+/** RFC 9110, section 5.5 */
 const NOT_IN_A_HEADER_VALUE = ['\0', '\r', '\n'];
 
 /** What a policy said; `text` is the JSON of `value`, with the text of its numbers. */

@@ -46,10 +46,8 @@ export function selectPolicy(
   const policy = request.contextExtension('policy');
   const service = request.contextExtension('service');
   if (service !== undefined) {
-    const selection = ofService(lookup.service(service)?.value, policy);
-    if (selection === 'selector_mismatch' || selection.access === 'policy') return selection;
     const operation = request.contextExtension('operation') ?? ANY_OPERATION;
-    return { ...selection, grant: { service, operation } };
+    return ofService(lookup.service(service)?.value, policy, { service, operation });
   }
 
   const settings = lookup.settings()?.value ?? {};
@@ -66,15 +64,16 @@ export function selectPolicy(
 function ofService(
   rules: ServiceRules | undefined,
   named: string | undefined,
-): (Selection & Pick<ServiceRules, 'access'>) | 'selector_mismatch' {
+  grant: NonNullable<Selection['grant']>,
+): Selection | 'selector_mismatch' {
   if (rules === undefined || rules.access === 'grants' || rules.policy === undefined)
     return 'selector_mismatch';
   if (named !== undefined && named !== rules.policy) return 'selector_mismatch';
   return {
-    access: rules.access,
     policy: rules.policy,
     entrypoint: rules.entrypoint ?? DEFAULT_ENTRYPOINT,
     authenticate: rules.authenticate ?? 'none',
+    ...(rules.access !== 'policy' && { grant }),
   };
 }
 

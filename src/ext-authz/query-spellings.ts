@@ -5,17 +5,17 @@
  * request has go too.
  */
 import type { Decision } from '../core/decision.ts';
+import type { CheckRequest } from './check-request.ts';
 import { queryKeys } from './parsed-path.ts';
 
-/** @param target  path and query of the request as the proxy sends them on */
-export function withEverySpelling(decision: Decision, target: string): Decision {
+export function withEverySpelling(decision: Decision, request: Pick<CheckRequest, 'target'>): Decision {
   if (decision.effect === 'deny') return decision;
   const { obligations } = decision;
   const { queryParametersToSet, queryParametersToRemove } = obligations;
   if (queryParametersToSet.length === 0 && queryParametersToRemove.length === 0) return decision;
 
   const names = new Set([...queryParametersToSet.map(([name]) => name), ...queryParametersToRemove]);
-  const others = queryKeys(target)
+  const others = queryKeys(request.target)
     .filter(({ written, name }) => names.has(name) && !names.has(written))
     .map(({ written }) => written);
   if (others.length === 0) return decision;

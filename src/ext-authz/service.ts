@@ -60,7 +60,7 @@ export function createCheckHandler(deps: CheckDeps): CheckHandler {
     if (decision.effect === 'allow' && clock.nowMs() >= atMs) {
       throw new Failure('deadline_exceeded', 'the decision came after the deadline');
     }
-    return withEverySpelling(decision, request.target);
+    return withEverySpelling(decision, request);
   }
 
   return async (request, call) => {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { JsonObject } from '../../src/core/json.ts';
 import { buildResources } from '../../src/xds/build.ts';
+import { withBadRoutes } from '../support/bad-routes.ts';
 import { expectForwarded, expectRefused } from '../support/counted.ts';
 import { type EnvoyProcess, freePort } from '../support/envoy-process.ts';
 import { eventually } from '../support/eventually.ts';
@@ -11,18 +11,6 @@ const ALLOW_OPEN = `package envoy.authz
 default allow := false
 allow if input.parsed_path[1] == "open"
 `;
-
-/** Nothing that our own checks see is wrong with it; the regular expression is. */
-const spoil = (routes: JsonObject): JsonObject => ({
-  ...routes,
-  virtualHosts: [
-    {
-      name: 'bad',
-      domains: ['*'],
-      routes: [{ match: { safeRegex: { regex: '(' } }, directResponse: { status: 200 } }],
-    },
-  ],
-});
 
 describe('a node that refuses its routes', () => {
   let stack: Stack;
@@ -36,7 +24,7 @@ describe('a node that refuses its routes', () => {
       build: (view, node, options) => {
         const built = buildResources(view, node, options);
         const isSpoilt = spoiling && node.listener.port === ports.bad;
-        return isSpoilt ? { ...built, routes: built.routes.map(spoil) } : built;
+        return isSpoilt ? { ...built, routes: built.routes.map(withBadRoutes) } : built;
       },
     });
     await stack.publishAndRelease('open', ALLOW_OPEN);

@@ -9,6 +9,7 @@ import { createMetrics } from '../../src/telemetry/metrics.ts';
 import { type AdsService, createAdsService } from '../../src/xds/ads-service.ts';
 import { buildBootstrap } from '../../src/xds/bootstrap.ts';
 import { buildResources } from '../../src/xds/build.ts';
+import { withBadRoutes } from '../support/bad-routes.ts';
 import { expectForwarded, expectRefused } from '../support/counted.ts';
 import { type EnvoyProcess, freePort, startEnvoy, validateConfig } from '../support/envoy-process.ts';
 import { eventually } from '../support/eventually.ts';
@@ -26,18 +27,6 @@ import { startUpstream, type Upstream } from '../support/upstream.ts';
 
 const GRANTED = 'spiffe://mesh/app/a';
 const RDS = 'http.chancery.rds.chancery';
-
-/** Nothing that our own checks see is wrong with it; the regular expression is. */
-const spoil = (routes: JsonObject): JsonObject => ({
-  ...routes,
-  virtualHosts: [
-    {
-      name: 'bad',
-      domains: ['*'],
-      routes: [{ match: { safeRegex: { regex: '(' } }, directResponse: { status: 200 } }],
-    },
-  ],
-});
 
 describe('an Envoy that speaks state-of-the-world', () => {
   const messages = loadEnvoyMessages();
@@ -92,7 +81,7 @@ describe('an Envoy that speaks state-of-the-world', () => {
       buildOptions: { authz: { address: '127.0.0.1', port: 1, timeoutMs: 500 } },
       build: (view, node, options) => {
         const built = buildResources(view, node, options);
-        return spoiling ? { ...built, routes: built.routes.map(spoil) } : built;
+        return spoiling ? { ...built, routes: built.routes.map(withBadRoutes) } : built;
       },
       clock: { nowMs: () => 0 },
       logger: silentLogger,

@@ -28,24 +28,24 @@ describe('query parameters that a policy sets or removes', () => {
     ['no query', '/%61dmin', []],
   ])('are removed in their other spellings too: %s', (_, target, others) => {
     const removed = allow({ queryParametersToRemove: ['admin'] });
-    expect(withEverySpelling(removed, target)).toEqual(
+    expect(withEverySpelling(removed, { target })).toEqual(
       allow({ queryParametersToRemove: ['admin', ...others] }),
     );
     const set = allow({ queryParametersToSet: [['admin', '0']] });
-    expect(withEverySpelling(set, target)).toEqual(
+    expect(withEverySpelling(set, { target })).toEqual(
       allow({ queryParametersToSet: [['admin', '0']], queryParametersToRemove: others }),
     );
   });
 
   it('may have a space in their name, which is written in two ways', () => {
     const decision = allow({ queryParametersToRemove: ['a b'] });
-    expect(withEverySpelling(decision, '/x?a+b=1&a%20b=2')).toEqual(
+    expect(withEverySpelling(decision, { target: '/x?a+b=1&a%20b=2' })).toEqual(
       allow({ queryParametersToRemove: ['a b', 'a+b', 'a%20b'] }),
     );
   });
 
   it('are the only thing that changes a decision', () => {
     const nothing = allow({});
-    expect(withEverySpelling(nothing, '/x?%61=1')).toBe(nothing);
+    expect(withEverySpelling(nothing, { target: '/x?%61=1' })).toBe(nothing);
   });
 });
