@@ -4,6 +4,8 @@ import { Failure } from '../core/failure.ts';
 import { initJournal } from '../journal/init.ts';
 import type { Blobs, Journal } from '../journal/journal.ts';
 import { createMemoryBlobs, createMemoryJournal } from '../journal/memory-journal.ts';
+import { createMemoryShared } from '../journal/memory-shared.ts';
+import type { Shared } from '../journal/shared.ts';
 import { readSigningKeyFile, type SigningKey } from '../journal/signing-key.ts';
 import { openStore } from '../store/open.ts';
 import type { Ambient } from './world.ts';
@@ -11,6 +13,7 @@ import type { Ambient } from './world.ts';
 export interface Storage {
   readonly journal: Journal;
   readonly blobs: Blobs;
+  readonly shared: Shared;
   /** only where role admin is */
   readonly signingKey: SigningKey | undefined;
   /** of an in-memory journal, which nobody could have pinned before */
@@ -29,7 +32,8 @@ async function openConfigured(config: Config, { logger }: Ambient): Promise<Stor
   const signingKey =
     isAdmin && journal.signingKeyFile !== undefined ? readSigningKeyFile(journal.signingKeyFile) : undefined;
   const opened = await openStore(store, logger);
-  return { journal: opened.journal, blobs: opened.blobs, signingKey, close: () => opened.close() };
+  const { blobs, shared } = opened;
+  return { journal: opened.journal, blobs, shared, signingKey, close: () => opened.close() };
 }
 
 /** The key is thrown away at the end, and so is what it signed. */
@@ -47,6 +51,7 @@ async function openMemory(config: Config, { clock, random }: Ambient): Promise<S
   return {
     journal,
     blobs: createMemoryBlobs(),
+    shared: createMemoryShared({ clock }),
     signingKey,
     genesis: genesisDigest,
     close: () => journal.close(),

@@ -7,6 +7,7 @@ import { createIssuers, type Issuers } from '../identity/state.ts';
 import { createFollower, type JournalFollower } from '../journal/follower.ts';
 import type { Blobs, Journal } from '../journal/journal.ts';
 import type { RandomBytes } from '../journal/random.ts';
+import type { Shared } from '../journal/shared.ts';
 import { createPolicyState, type PolicyState } from '../policy/state.ts';
 import { createRegistry, type Registry } from '../registry/state.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -22,6 +23,8 @@ export interface Ambient {
 export interface World extends Ambient {
   readonly journal: Journal;
   readonly blobs: Blobs;
+  /** what the processes of this instance tell each other; expires */
+  readonly shared: Shared;
   readonly follower: JournalFollower;
   readonly state: State;
 }
@@ -36,7 +39,7 @@ interface State {
 /** @param genesis  the pin of an in-memory journal; with a store the configuration holds it */
 export function createWorld(
   config: Config,
-  storage: { readonly journal: Journal; readonly blobs: Blobs; readonly genesis?: string },
+  storage: Pick<World, 'journal' | 'blobs' | 'shared'> & { readonly genesis?: string },
   ambient: Ambient,
 ): World {
   const state: State = {
@@ -58,5 +61,6 @@ export function createWorld(
     pollMs,
     ...ambient,
   });
-  return { ...ambient, journal: storage.journal, blobs: storage.blobs, follower, state };
+  const { journal, blobs, shared } = storage;
+  return { ...ambient, journal, blobs, shared, follower, state };
 }
