@@ -1,14 +1,10 @@
-/** The `chancery` command. */
+/** The `chancery` command. Each command loads its own modules: most of them need few, and a start should be quick. */
 import { Command, CommanderError } from 'commander';
 import { type ConfigSources, ConfigurationError, loadConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { Failure } from '../core/failure.ts';
 import { createLogger } from '../telemetry/logger.ts';
-import { devCommand } from './dev-command.ts';
-import { initInstance, writeSecretFile } from './init-command.ts';
 import { complain, say } from './output.ts';
-import { serveCommand } from './serve-command.ts';
-import { verifyCommand } from './verify-command.ts';
 
 interface ConfigFlags {
   readonly config?: string;
@@ -39,14 +35,16 @@ function buildProgram(finish: (code: number) => void): Command {
   withConfig(program.command('serve'))
     .description('run the roles of the configuration; policy files and folders are for a journal in memory')
     .argument('[policies...]', 'Rego files or folders; each folder is a policy of its name')
-    .action(async (policies: string[], flags: ConfigFlags) =>
-      finish(await serveCommand(toConfig(flags), policies)),
-    );
+    .action(async (policies: string[], flags: ConfigFlags) => {
+      const { serveCommand } = await import('./serve-command.ts');
+      finish(await serveCommand(toConfig(flags), policies));
+    });
 
   withConfig(program.command('init'))
     .description('begin a journal: store, signing key, genesis, one-time admin token')
     .option('--token-file <file>', 'write the one-time token to a new 0600 file instead of the terminal')
     .action(async (flags: ConfigFlags & { readonly tokenFile?: string }) => {
+      const { initInstance, writeSecretFile } = await import('./init-command.ts');
       const { genesisDigest, token } = await initInstance(
         toConfig(flags, true),
         false,
@@ -62,14 +60,18 @@ function buildProgram(finish: (code: number) => void): Command {
     .description(
       'everything on this machine: all roles, a real Envoy, a sample upstream, a development issuer',
     )
-    .action(async () => finish(await devCommand()));
+    .action(async () => {
+      const { devCommand } = await import('./dev-command.ts');
+      finish(await devCommand());
+    });
 
   const store = program.command('store').description('the store of the journal');
   withConfig(store.command('verify'))
     .description('check every entry, body and blob, and the chain back to the pinned genesis')
-    .action(async (flags: ConfigFlags) =>
-      finish(await verifyCommand(toConfig(flags, true), createLogger('error'))),
-    );
+    .action(async (flags: ConfigFlags) => {
+      const { verifyCommand } = await import('./verify-command.ts');
+      finish(await verifyCommand(toConfig(flags, true), createLogger('error')));
+    });
 
   return program;
 }
