@@ -8,7 +8,7 @@ import { loadConfig } from '../src/config/load.ts';
 import { silentLogger } from '../src/telemetry/logger.ts';
 
 const file = new URL('../src/ops/metrics.md', import.meta.url);
-const UNITS = { seconds: 'seconds', bytes: 'bytes', seq: 'seq', position: 'seq' };
+const UNITS = { seconds: 'seconds', bytes: 'bytes', seq: 'seq', position: 'seq', units: 'units' };
 
 const scratch = mkdtempSync(join(tmpdir(), 'chancery-metrics-'));
 // without a token there would be no admin role

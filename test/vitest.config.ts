@@ -2,10 +2,11 @@ import { existsSync, readFileSync } from 'node:fs';
 import { defineConfig } from 'vitest/config';
 
 /** One project per suite of architecture §9; each can be run alone with `--project <name>`. */
-const suite = (name: string, timeoutMs: number, parallel: boolean) => ({
+const suite = (name: string, timeoutMs: number, parallel: boolean, exclude: readonly string[] = []) => ({
   test: {
     name,
     include: [`test/${name}/**/*.test.ts`],
+    exclude: [...exclude],
     testTimeout: timeoutMs,
     hookTimeout: timeoutMs,
     fileParallelism: parallel,
@@ -14,16 +15,18 @@ const suite = (name: string, timeoutMs: number, parallel: boolean) => ({
 
 const root = new URL('..', import.meta.url);
 
-/** Without an Envoy there is nothing to test end to end: said on a laptop, an error in CI. */
-function endToEnd(): readonly ReturnType<typeof suite>[] {
-  const required = process.env['CI'] !== undefined;
-  if (required || existsSync(new URL('.tools/envoy-1.40.0/envoy', root)))
-    return [suite('e2e', 120_000, false)];
-  const why = new URL('.tools/envoy-unavailable', root);
+/** Without a tool there is nothing to run: said on a laptop, an error of the test in CI. */
+function canRun(what: string, tool: string, path: string): boolean {
+  if (process.env['CI'] !== undefined || existsSync(new URL(`.tools/${path}`, root))) return true;
+  const why = new URL(`.tools/${tool}-unavailable`, root);
   const reason = existsSync(why) ? readFileSync(why, 'utf8') : '`npm test` fetches it';
-  process.stderr.write(`skipped: the suite e2e, since there is no Envoy (${reason})\n`);
-  return [];
+  process.stderr.write(`skipped: ${what}, since there is no ${tool} (${reason})\n`);
+  return false;
 }
+
+const API_FUZZ = 'test/conformance/api-schemathesis.test.ts';
+const withSchemathesis = canRun(API_FUZZ, 'schemathesis', 'schemathesis-4.32.5');
+const withEnvoy = canRun('the suite e2e', 'envoy', 'envoy-1.40.0/envoy');
 
 export default defineConfig({
   test: {
@@ -32,9 +35,9 @@ export default defineConfig({
       suite('unit', 10_000, true),
       suite('contract', 30_000, true),
       suite('component', 60_000, true),
-      suite('conformance', 60_000, true),
+      suite('conformance', 60_000, true, withSchemathesis ? [] : [API_FUZZ]),
       suite('integration', 120_000, false),
-      ...endToEnd(),
+      ...(withEnvoy ? [suite('e2e', 120_000, false)] : []),
     ],
   },
 });

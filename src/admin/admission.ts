@@ -8,17 +8,12 @@
 import type { Clock } from '../core/clock.ts';
 import { Failure } from '../core/failure.ts';
 import type { AdminOptions } from './options.ts';
+import type { Arrival, Caller, OwnCredential } from './own-credential.ts';
 import { createRateLimiter } from './rate-limiter.ts';
-import type { ApiToken, TokenState } from './token-state.ts';
+import type { TokenState } from './token-state.ts';
 import { authenticateToken } from './tokens.ts';
 
 const MAX_KEYS = 4_096;
-
-interface Arrival {
-  /** value of the header field */
-  readonly authorization: string | undefined;
-  readonly remoteAddress: string;
-}
 
 interface AdmissionDeps {
   readonly options: Pick<AdminOptions, 'rateLimit'>;
@@ -26,8 +21,15 @@ interface AdmissionDeps {
   readonly clock: Clock;
 }
 
-/** @returns a function that throws Failure credential_missing, _invalid, _expired, _revoked; rate_limited */
-export function createAdmission({ options, tokens, clock }: AdmissionDeps): (arrival: Arrival) => ApiToken {
+/**
+ * @returns a function that throws Failure credential_missing, _invalid, _expired, _revoked; rate_limited. Without an
+ *          endpoint's own credential the caller is an ApiToken.
+ */
+export function createAdmission({
+  options,
+  tokens,
+  clock,
+}: AdmissionDeps): (arrival: Arrival, own?: OwnCredential<Caller>) => Caller {
   const { requestsPerSecond, burst, failedPerMinute } = options.rateLimit;
   const calls = createRateLimiter({ perSecond: requestsPerSecond, burst, maxKeys: MAX_KEYS }, clock);
   const failures = createRateLimiter(
@@ -35,20 +37,20 @@ export function createAdmission({ options, tokens, clock }: AdmissionDeps): (arr
     clock,
   );
 
-  const authenticate = ({ authorization, remoteAddress }: Arrival): ApiToken => {
+  const authenticate = (arrival: Arrival, own: OwnCredential<Caller> | undefined): Caller => {
     try {
-      return authenticateToken(authorization, tokens, clock);
+      return own?.authenticate(arrival) ?? authenticateToken(arrival.authorization, tokens, clock);
     } catch (thrown) {
-      const waitSeconds = failures.take(remoteAddress);
+      const waitSeconds = failures.take(arrival.remoteAddress);
       if (waitSeconds === 0) throw thrown;
       throw tooOften('this address has shown too many credentials that are not valid', waitSeconds);
     }
   };
 
-  return (arrival) => {
-    const caller = authenticate(arrival);
+  return (arrival, own) => {
+    const caller = authenticate(arrival, own);
     const waitSeconds = calls.take(caller.id);
-    if (waitSeconds > 0) throw tooOften('this token is used too often', waitSeconds);
+    if (waitSeconds > 0) throw tooOften('this credential is used too often', waitSeconds);
     return caller;
   };
 }

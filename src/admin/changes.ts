@@ -3,18 +3,18 @@ import { toCanonicalJson } from '../core/canonical-json.ts';
 import type { Clock } from '../core/clock.ts';
 import { type Digest, sha256 } from '../core/digest.ts';
 import { Failure } from '../core/failure.ts';
-import { isJsonObject, type Json, type JsonObject } from '../core/json.ts';
+import { isJsonObject } from '../core/json.ts';
 import type { Position } from '../core/position.ts';
-import type { Changed, Follower, Writer } from '../journal/fold.ts';
+import type { Follower, Writer } from '../journal/fold.ts';
 import type { CommitId, Draft, Journal } from '../journal/journal.ts';
 import type { RandomBytes } from '../journal/random.ts';
-import type { Call } from './endpoint.ts';
+import type { Call, EarlierCall, Endpoint } from './endpoint.ts';
 import type { ApiToken, TokenState } from './token-state.ts';
 import { requireUsable } from './tokens.ts';
 
 export interface ChangeDeps {
   readonly writer: Writer;
-  readonly journal: Pick<Journal, 'read'>;
+  readonly journal: Pick<Journal, 'find' | 'read'>;
   readonly follower: Pick<Follower, 'sync'>;
   readonly tokens: TokenState;
   readonly clock: Clock;
@@ -26,74 +26,113 @@ interface Prepared<T> {
   readonly result: T;
 }
 
-/** The longest commit that a POST makes: the use of a one-time token and the token that it issues. */
-const MAX_POST_ENTRIES = 2;
+type ChangingCall = Pick<
+  Call<unknown, unknown, unknown>,
+  'caller' | 'signal' | 'operation' | 'params' | 'body' | 'idempotencyKey'
+>;
 
-/** Appends what `prepare` answers. It runs at the head, and again when somebody else was faster. */
+/** The longest commit that a call makes: the use of a one-time token and the token that it issues. */
+const MAX_COMMIT_ENTRIES = 2;
+
+/**
+ * Appends what `prepare` answers. It runs at the head, and again when somebody else was faster. With an
+ * Idempotency-Key the commit can be made once only; its last entry carries a digest of the request as `request`.
+ */
 export async function commitChange<T>(
   deps: ChangeDeps,
-  call: Pick<Call<unknown, unknown, unknown>, 'caller' | 'signal'>,
+  call: ChangingCall,
   prepare: () => Prepared<T>,
-  id: CommitId = `call:${Buffer.from(deps.random(16)).toString('hex')}`,
-): Promise<Changed<T>> {
+): Promise<{ readonly position: Position; readonly result: T }> {
   const guarded = (): Prepared<T> => {
     // The token may have been revoked since the call came in, also by the change that was faster.
     requireUsable(deps.tokens.get(call.caller.id), deps.clock);
-    return prepare();
+    const prepared = prepare();
+    return call.idempotencyKey === undefined
+      ? prepared
+      : { ...prepared, drafts: withRequest(prepared, call) };
   };
-  return deps.writer.change({ id, actor: actorOf(call.caller), prepare: guarded }, call.signal);
-}
-
-/** What a POST left in the journal: now, or when the same call was made before. */
-interface Posted {
-  readonly replayed: boolean;
-  readonly position: Position;
-  /** body of the entry that the POST is about, and when it was appended; of a replay only */
-  readonly stored?: { readonly body: JsonObject; readonly at: string };
+  const id = keyedId(call) ?? `call:${Buffer.from(deps.random(16)).toString('hex')}`;
+  const changed = await deps.writer.change({ id, actor: actorOf(call), prepare: guarded }, call.signal);
+  if (changed.replayed) return alreadyMade();
+  return changed;
 }
 
 /**
- * Commits at most once per Idempotency-Key. The commit id is derived from caller, route and key; the entry carries a
- * digest of the request, so that the key cannot stand for another one.
+ * An endpoint that acts at most once per caller, operation, object and Idempotency-Key. A repeated call is answered
+ * from the journal, whichever process it comes to and whatever has happened to the one that was asked first. A call
+ * that failed, or found nothing to change, has left nothing and is made again.
  *
- * @param prepare  gets that digest and puts it into its entry as `request`
- * @throws Failure idempotency_key_reused
+ * Its handler throws Failure idempotency_key_reused, too: the key came with another body before.
  */
-export async function commitOnce(
-  deps: ChangeDeps,
-  call: Pick<Call<unknown, unknown, Json>, 'caller' | 'signal' | 'body' | 'idempotencyKey'>,
-  route: string,
-  prepare: (request: Digest) => readonly [Draft, ...Draft[]],
-): Promise<Posted> {
-  const request = sha256(toCanonicalJson(call.body));
-  const prepareOnce = (): Prepared<undefined> => ({ drafts: prepare(request), result: undefined });
-  if (call.idempotencyKey === undefined) {
-    const { position } = await commitChange(deps, call, prepareOnce);
-    return { replayed: false, position };
-  }
-  const id = `key:${sha256(toCanonicalJson([actorOf(call.caller), route, call.idempotencyKey])).slice(7)}`;
-  const changed = await commitChange(deps, call, prepareOnce, id);
-  return changed.replayed
-    ? replay(deps.journal, id, changed.position, request)
-    : { replayed: false, position: changed.position };
+export function answeredOnce(deps: ChangeDeps, form: Endpoint): Endpoint {
+  if (form.method === 'GET' || form.own !== undefined) return form;
+  const { handle, replay = alreadyMade } = form;
+  const once: Endpoint['handle'] = async (call) => {
+    if (call.idempotencyKey === undefined) return handle(call);
+    const before = await findEarlier(deps, call);
+    if (before !== undefined) return replay(call, before);
+    try {
+      return await handle(call);
+    } catch (thrown) {
+      // The same call may have been faster, here or in another process: then its change is what was in the way.
+      const meanwhile = await findEarlier(deps, call);
+      if (meanwhile === undefined) throw thrown;
+      return replay(call, meanwhile);
+    }
+  };
+  return { ...form, handle: once };
 }
 
-async function replay(
+function alreadyMade(): never {
+  throw new Failure('already_exists', 'the same call was made before');
+}
+
+async function findEarlier(deps: ChangeDeps, call: ChangingCall): Promise<EarlierCall | undefined> {
+  const id = keyedId(call);
+  if (id === undefined) return undefined;
+  const position = await deps.journal.find(id);
+  if (position === undefined) return undefined;
+  const at = await whenAsked(deps.journal, id, position, requestOf(call));
+  await deps.follower.sync(call.signal);
+  return { position, at };
+}
+
+/** @returns `at` of the entry that carries this request */
+async function whenAsked(
   journal: Pick<Journal, 'read'>,
   id: CommitId,
   position: Position,
   request: Digest,
-): Promise<Posted> {
-  const commits = await journal.read(Math.max(0, position.seq - MAX_POST_ENTRIES), MAX_POST_ENTRIES);
+): Promise<string> {
+  const commits = await journal.read(Math.max(0, position.seq - MAX_COMMIT_ENTRIES), MAX_COMMIT_ENTRIES);
   for (const { entry, body: bytes } of commits.find((commit) => commit.id === id)?.entries ?? []) {
     const body: unknown = bytes && JSON.parse(Buffer.from(bytes).toString('utf8'));
     if (!isJsonObject(body) || body['request'] === undefined) continue;
-    if (body['request'] === request) return { replayed: true, position, stored: { body, at: entry.at } };
+    if (body['request'] === request) return entry.at;
     throw new Failure('idempotency_key_reused', 'the same Idempotency-Key came with another body before');
   }
   throw new Failure('already_exists', 'the same call was made before, and its answer has been erased');
 }
 
-function actorOf(caller: ApiToken): string {
+function withRequest<T>({ drafts }: Prepared<T>, call: ChangingCall): Prepared<T>['drafts'] {
+  const [first, ...more] = drafts;
+  const last = more.pop();
+  const marked = (draft: Draft): Draft => ({ ...draft, body: { ...draft.body, request: requestOf(call) } });
+  return last === undefined ? [marked(first)] : [first, ...more, marked(last)];
+}
+
+/** undefined: the call has no key */
+function keyedId(call: ChangingCall): CommitId | undefined {
+  const { operation, params, idempotencyKey } = call;
+  if (idempotencyKey === undefined) return undefined;
+  const named = Object.values((params ?? {}) as Readonly<Record<string, string>>);
+  return `key:${sha256(toCanonicalJson([actorOf(call), operation, ...named, idempotencyKey])).slice(7)}`;
+}
+
+function requestOf({ body }: ChangingCall): Digest {
+  return sha256(toCanonicalJson([body ?? null]));
+}
+
+function actorOf({ caller }: { readonly caller: ApiToken }): string {
   return `token:${caller.id}`;
 }

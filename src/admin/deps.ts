@@ -2,15 +2,21 @@
 import type { Follower, Writer } from '../journal/fold.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { RandomBytes } from '../journal/random.ts';
+import type { EnrolmentDeps } from './enrolment-endpoints.ts';
 import type { HttpDeps } from './http-app.ts';
 import type { IssuerDeps } from './issuer-endpoints.ts';
 import type { PolicyDeps } from './policy-endpoints.ts';
 import type { RegistryDeps } from './registry-endpoints.ts';
 import type { RolloutDeps } from './rollout-endpoint.ts';
 
-export interface AdminDeps extends HttpDeps, Omit<RegistryDeps, 'isPolicy'>, PolicyDeps, IssuerDeps {
+export interface AdminDeps
+  extends HttpDeps,
+    Omit<RegistryDeps, 'isPolicy'>,
+    PolicyDeps,
+    IssuerDeps,
+    EnrolmentDeps {
   readonly progress: RolloutDeps['progress'];
-  readonly journal: Pick<Journal, 'read' | 'head'>;
+  readonly journal: Pick<Journal, 'find' | 'read' | 'head'>;
   readonly follower: Pick<Follower, 'sync'>;
   readonly writer: Writer;
   readonly random: RandomBytes;

@@ -3,8 +3,16 @@ import type { TSchema } from 'typebox';
 import { issuerSchema } from '../identity/model.ts';
 import { policySourceSchema } from '../policy/source.ts';
 import { grantSchema, nodeSchema, serviceSchema, settingsSchema } from '../registry/model.ts';
+import { answeredOnce } from './changes.ts';
 import type { AdminDeps } from './deps.ts';
 import type { Endpoint } from './endpoint.ts';
+import { enrolmentEndpoints } from './enrolment-endpoints.ts';
+import {
+  certificateRequestSchema,
+  enrolmentTokenSchema,
+  newEnrolmentTokenSchema,
+  nodeCertificateSchema,
+} from './enrolment-schemas.ts';
 import { issuerEndpoints } from './issuer-endpoints.ts';
 import { journalEndpoints, journalEntrySchema } from './journal-endpoints.ts';
 import { nodeStatusSchema } from './node-status.ts';
@@ -26,15 +34,17 @@ import { issuedTokenSchema, newTokenSchema, tokenSchema } from './token-schemas.
 
 export function endpointsOf(deps: AdminDeps): readonly Endpoint[] {
   const isPolicy = (name: string): boolean => deps.policies.revisions(name).length > 0;
-  return [
+  const endpoints = [
     ...policyEndpoints(deps),
     ...releaseEndpoints(deps),
     ...registryEndpoints({ ...deps, isPolicy }),
     ...issuerEndpoints(deps),
+    ...enrolmentEndpoints(deps),
     ...tokenEndpoints(deps),
     ...journalEndpoints(deps),
     ...rolloutEndpoints(deps),
   ];
+  return endpoints.map((form) => answeredOnce(deps, form));
 }
 
 export const components: Readonly<Record<string, TSchema>> = {
@@ -43,6 +53,10 @@ export const components: Readonly<Record<string, TSchema>> = {
   Grant: grantSchema,
   Node: nodeSchema,
   NodeStatus: nodeStatusSchema,
+  NewEnrolmentToken: newEnrolmentTokenSchema,
+  EnrolmentToken: enrolmentTokenSchema,
+  CertificateRequest: certificateRequestSchema,
+  NodeCertificate: nodeCertificateSchema,
   Settings: settingsSchema,
   Issuer: issuerSchema,
   PolicySource: policySourceSchema,

@@ -11,6 +11,8 @@ export interface Watch<T> {
   readonly event: string;
   readonly look: () => T;
   readonly isDone: (value: T) => boolean;
+  /** asked before each look; after a no nothing more is told */
+  readonly mayLook: () => boolean;
   /** nobody reads any more, or the server stops */
   readonly signal: AbortSignal;
   readonly times?: Partial<WatchTimes>;
@@ -29,12 +31,12 @@ const TIMES: WatchTimes = { intervalMs: 100, heartbeatMs: 10_000, maxMs: 120_000
 
 /** @returns the text of the stream, in pieces */
 export async function* watchAsEvents<T>(watch: Watch<T>): AsyncGenerator<string> {
-  const { event, look, isDone, signal } = watch;
+  const { event, look, isDone, mayLook, signal } = watch;
   const { intervalMs, heartbeatMs, maxMs } = { ...TIMES, ...watch.times };
   const endMs = performance.now() + maxMs;
   let told = '';
   let toldAtMs = 0;
-  for (;;) {
+  while (mayLook()) {
     const value = look();
     const text = JSON.stringify(value);
     if (text !== told) {

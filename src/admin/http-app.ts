@@ -6,20 +6,23 @@ import { randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { Server as TlsServer } from 'node:tls';
 import fastifySwagger from '@fastify/swagger';
-import fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { TObject, TSchema } from 'typebox';
 import type { Clock } from '../core/clock.ts';
 import { Failure } from '../core/failure.ts';
 import type { TlsCredentials } from '../core/tls.ts';
 import type { Logger } from '../telemetry/logger.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
 import { createAdmission } from './admission.ts';
+import { acceptBodies } from './body-parsers.ts';
 import { type Endpoint, toCall } from './endpoint.ts';
-import { parseJsonBody } from './json-body.ts';
+import { measureCalls } from './measures.ts';
 import { openApiInfo } from './openapi.ts';
 import type { AdminOptions } from './options.ts';
+import { type Caller, type OwnCredential, verifiedCertificate } from './own-credential.ts';
 import { positionText } from './position-text.ts';
 import { isNotModified } from './precondition.ts';
-import { answerUnreadable, SECURITY_HEADERS, sendProblem } from './refusals.ts';
+import { answerUnreadable, type Refuse, refuser, SECURITY_HEADERS } from './refusals.ts';
 import { toRouteSchema } from './route-schema.ts';
 import { requireScope } from './scopes.ts';
 import type { ApiToken, TokenState } from './token-state.ts';
@@ -28,6 +31,7 @@ export interface HttpDeps {
   readonly options: AdminOptions;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly metrics: Metrics;
   readonly tokens: TokenState;
   /** undefined: plain HTTP */
   readonly tls?: TlsCredentials;
@@ -58,43 +62,53 @@ export async function createHttpApp(
       customOptions: { removeAdditional: false, coerceTypes: false, useDefaults: false, allErrors: true },
     },
     frameworkErrors: (error, request, reply) => {
-      void sendProblem(error, request, reply, deps.logger);
+      void refuse(error, request, reply);
     },
     clientErrorHandler: answerUnreadable,
   });
+  const refuse: Refuse = refuser({ logger: deps.logger, refusals: measureCalls(app, deps.metrics) });
   followChanges(app.server, deps.tls);
   app.server.maxConnections = deps.options.maxConnections;
-  const callers = new WeakMap<FastifyRequest, ApiToken>();
+  const callers = new WeakMap<FastifyRequest, Caller>();
   const stopping = new AbortController();
   const admit = createAdmission(deps);
 
-  await app.register(fastifySwagger, openApiInfo);
-  for (const [name, schema] of Object.entries(components)) app.addSchema({ ...schema, $id: name });
-  app.setSerializerCompiler(() => (answer) => JSON.stringify(answer));
-  acceptJsonOnly(app);
-
-  app.addHook('onRequest', async (request, reply) => {
-    reply.headers(SECURITY_HEADERS);
-    if (request.routeOptions.config.isPublic) return;
-    const { authorization } = request.headers;
-    callers.set(request, admit({ authorization, remoteAddress: request.ip }));
-  });
-  app.setErrorHandler((error, request, reply) => sendProblem(error, request, reply, deps.logger));
-
-  app.get('/openapi.json', { schema: { hide: true }, config: { isPublic: true } }, async () => app.swagger());
-  for (const endpoint of endpoints) addEndpoint(app, endpoint, deps, { callers, stopping: stopping.signal });
-  app.addHook('preClose', async () => stopping.abort());
-  app.setNotFoundHandler((request, reply) => {
+  const answerMissing = (request: FastifyRequest, reply: FastifyReply): FastifyReply => {
     const allowed = methodsOf(endpoints, request.url);
     if (allowed.length > 0) void reply.header('allow', allowed.join(', '));
     const failure =
       allowed.length > 0
         ? new Failure('request_malformed', `this resource answers ${allowed.join(', ')}`)
         : new Failure('not_found', 'there is no such resource');
-    return sendProblem(failure, request, reply, deps.logger, allowed.length > 0 ? 405 : 404);
+    return refuse(failure, request, reply, allowed.length > 0 ? 405 : 404);
+  };
+
+  await app.register(fastifySwagger, openApiInfo);
+  for (const [name, schema] of Object.entries(components)) app.addSchema({ ...schema, $id: name });
+  app.setSerializerCompiler(() => (answer) => JSON.stringify(answer));
+  acceptBodies(app);
+
+  app.addHook('onRequest', async (request, reply) => {
+    reply.headers(SECURITY_HEADERS);
+    const { isPublic, own } = request.routeOptions.config;
+    if (isPublic) return;
+    const { authorization } = request.headers;
+    const certificate = () => verifiedCertificate(request.raw.socket);
+    callers.set(request, admit({ authorization, remoteAddress: request.ip, certificate }, own));
+    // now, and not when the body has been read: nobody wants it, and of some methods Fastify asks for one
+    if (request.is404) await answerMissing(request, reply);
   });
+  app.setErrorHandler((error, request, reply) => refuse(error, request, reply));
+
+  app.get('/openapi.json', { schema: { hide: true }, config: { isPublic: true } }, async () => app.swagger());
+  for (const endpoint of endpoints) addEndpoint(app, endpoint, deps, { callers, stopping: stopping.signal });
+  app.addHook('preClose', async () => stopping.abort());
+  app.setNotFoundHandler(answerMissing);
   return app;
 }
+
+/** Whoever has none, or one of another authority, comes in as before: only renewing needs one. */
+const ASKS_FOR_CERTIFICATE = { requestCert: true, rejectUnauthorized: false };
 
 /** The rest of Fastify does not depend on which server is below it, but its types do. */
 function listenerOptions(tls: TlsCredentials | undefined): {
@@ -103,7 +117,7 @@ function listenerOptions(tls: TlsCredentials | undefined): {
   const http = { maxHeaderSize: MAX_HEADER_BYTES };
   return tls === undefined
     ? { http }
-    : ({ https: { ...http, ...tls.context() } } as unknown as { http: typeof http });
+    : ({ https: { ...http, ...tls.context(), ...ASKS_FOR_CERTIFICATE } } as unknown as { http: typeof http });
 }
 
 function followChanges(server: object, tls: TlsCredentials | undefined): void {
@@ -118,7 +132,7 @@ function addEndpoint(
   {
     callers,
     stopping,
-  }: { readonly callers: WeakMap<FastifyRequest, ApiToken>; readonly stopping: AbortSignal },
+  }: { readonly callers: WeakMap<FastifyRequest, Caller>; readonly stopping: AbortSignal },
 ): void {
   const { requestTimeoutSeconds, publishTimeoutSeconds, maxBodyBytes } = deps.options;
   const deadlineMs = (form.heavy ? publishTimeoutSeconds : requestTimeoutSeconds) * 1_000;
@@ -126,19 +140,35 @@ function addEndpoint(
     method: form.method,
     url: form.url,
     schema: toRouteSchema(form),
+    config: {
+      operation: form.operationId,
+      takesBundles: form.takesBundles === true,
+      ...(form.own && { own: form.own }),
+    },
     bodyLimit: form.heavy ? maxBodyBytes * HEAVY_BODY_FACTOR : maxBodyBytes,
-    onRequest: async (request) => requireScope(callerOf(request, callers), form),
+    onRequest: async (request) => {
+      const caller = callerOf(request, callers);
+      if (form.scope !== undefined) requireScope(caller, { ...form, scope: form.scope });
+    },
     preValidation: async (request) => readIntegers(request.query, form.query),
     handler: async (request, reply) => {
       if (form.events && acceptsEvents(request.headers.accept)) {
         const gone = new AbortController();
         reply.raw.once('close', () => gone.abort());
         const signal = AbortSignal.any([stopping, gone.signal]);
-        const events = await form.events(toCall(request, callerOf(request, callers), signal));
+        const events = await form.events(
+          toCall(form.operationId, request, callerOf(request, callers), signal),
+        );
         return reply.type('text/event-stream').send(Readable.from(events));
       }
-      const call = toCall(request, callerOf(request, callers), AbortSignal.timeout(deadlineMs));
-      const { body, etag, position, created } = await form.handle(call);
+      const call = toCall(
+        form.operationId,
+        request,
+        callerOf(request, callers),
+        AbortSignal.timeout(deadlineMs),
+      );
+      const { body, etag, position, created, next } = await form.handle(call);
+      if (next !== undefined) void reply.header('link', linkToNext(request.url, next));
       if (etag !== undefined) void reply.header('etag', etag);
       if (position) void reply.header('chancery-position', positionText(position));
       if (
@@ -149,6 +179,9 @@ function addEndpoint(
         return reply.code(304).send();
       }
       if (form.answer === undefined) return reply.code(204).send();
+      if (form.answerMediaType !== undefined && body instanceof Uint8Array) {
+        return reply.type(form.answerMediaType).send(Buffer.from(body));
+      }
       return reply
         .code(created ? 201 : 200)
         .type('application/json; charset=utf-8')
@@ -157,11 +190,15 @@ function addEndpoint(
   });
 }
 
-/** @throws Failure credential_missing  a route that forgot to authenticate is closed, not open */
-function callerOf(request: FastifyRequest, callers: WeakMap<FastifyRequest, ApiToken>): ApiToken {
+/**
+ * Who calls, as the endpoint's credential says; the types of endpoints are forgotten, and the caller's with them.
+ *
+ * @throws Failure credential_missing  a route that forgot to authenticate is closed, not open
+ */
+function callerOf(request: FastifyRequest, callers: WeakMap<FastifyRequest, Caller>): ApiToken {
   const caller = callers.get(request);
   if (!caller) throw new Failure('credential_missing', 'a bearer token is needed');
-  return caller;
+  return caller as ApiToken;
 }
 
 /** Without a weight: whoever does not name it gets JSON. */
@@ -169,10 +206,12 @@ function acceptsEvents(accept: string | undefined): boolean {
   return /(^|,)\s*text\/event-stream\s*(,|$)/i.test(accept ?? '');
 }
 
-function acceptJsonOnly(app: FastifyInstance): void {
-  app.removeAllContentTypeParsers();
-  const parse = async (_request: FastifyRequest, bytes: Buffer): Promise<unknown> => parseJsonBody(bytes);
-  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, parse);
+/** RFC 8288; the rest of the query stays as it was sent. */
+function linkToNext(url: string, cursor: string): string {
+  const [path = '', query] = url.split('?', 2);
+  const parameters = new URLSearchParams(query);
+  parameters.set('cursor', cursor);
+  return `<${path}?${parameters}>; rel="next"`;
 }
 
 /** Query parameters are text. Where the schema says integer, digits are one; anything else stays and is refused. */
@@ -203,5 +242,9 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** answers without a credential */
     isPublic?: boolean;
+    /** who may call, instead of an API token */
+    own?: OwnCredential<Caller>;
+    /** the body may be an OPA bundle */
+    takesBundles?: boolean;
   }
 }

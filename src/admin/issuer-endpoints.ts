@@ -4,11 +4,10 @@ import { deleteIssuer, putIssuer } from '../identity/commit.ts';
 import { issuerSchema } from '../identity/model.ts';
 import type { IssuersView } from '../identity/state.ts';
 import { nameSchema } from '../registry/model.ts';
-import type { ChangeDeps } from './changes.ts';
 import type { Endpoint } from './endpoint.ts';
-import { objectEndpoints } from './object-endpoints.ts';
+import { type ObjectDeps, objectEndpoints } from './object-endpoints.ts';
 
-export interface IssuerDeps extends ChangeDeps {
+export interface IssuerDeps extends ObjectDeps {
   readonly issuers: IssuersView;
 }
 

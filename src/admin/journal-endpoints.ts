@@ -3,8 +3,9 @@ import { type Static, Type } from 'typebox';
 import { Failure } from '../core/failure.ts';
 import { isJsonObject, type JsonObject } from '../core/json.ts';
 import type { Journal, StoredEntry } from '../journal/journal.ts';
+import type { Cursors } from './cursor.ts';
 import { type Endpoint, endpoint } from './endpoint.ts';
-import { limitOf, limitSchema } from './paging.ts';
+import { limitOf, nextOf, nextSchema, pageQuerySchema, positionOf } from './paging.ts';
 import { componentRef } from './route-schema.ts';
 
 const digest = Type.String({ description: 'sha256: and 64 hexadecimal digits' });
@@ -30,8 +31,10 @@ export const journalEntrySchema = Type.Object(
 
 export function journalEndpoints({
   journal,
+  cursors,
 }: {
   readonly journal: Pick<Journal, 'read' | 'head'>;
+  readonly cursors: Cursors;
 }): readonly Endpoint[] {
   return [
     endpoint({
@@ -46,7 +49,7 @@ export function journalEndpoints({
           after: Type.Optional(
             Type.Integer({ minimum: 0, description: 'seq: commits that begin after it; default 0' }),
           ),
-          limit: limitSchema,
+          ...pageQuerySchema.properties,
         },
         { additionalProperties: false },
       ),
@@ -57,14 +60,22 @@ export function journalEndpoints({
             { epoch: Type.Integer(), seq: Type.Integer(), digest },
             { additionalProperties: false },
           ),
+          next: nextSchema,
         },
         { additionalProperties: false },
       ),
-      handle: async ({ query }) => {
+      handle: async (call) => {
+        const { query } = call;
         const { epoch, seq, digest } = await journal.head();
-        const commits = await journal.read(query.after ?? 0, limitOf(query));
+        const after = Number(positionOf(call, cursors) ?? query.after ?? 0);
+        const commits = await journal.read(after, limitOf(query));
         const entries = commits.flatMap((commit) => commit.entries.map(toView));
-        return { body: { entries, head: { epoch, seq, digest } } };
+        const last = entries.at(-1)?.seq ?? seq;
+        const next = nextOf(call, cursors, last < seq ? String(last) : undefined);
+        return {
+          body: { entries, head: { epoch, seq, digest }, ...(next !== undefined && { next }) },
+          next,
+        };
       },
     }),
   ];

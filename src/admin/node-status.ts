@@ -30,6 +30,7 @@ export const nodeStatusSchema = Type.Object(
     types: Type.Object(
       {
         cluster: typeStatusSchema,
+        secrets: typeStatusSchema,
         endpoints: typeStatusSchema,
         listener: typeStatusSchema,
         routes: typeStatusSchema,
@@ -48,6 +49,7 @@ export function toNodeStatusView(status: NodeStatus): Static<typeof nodeStatusSc
     ...(appliedPosition && { appliedPosition: positionText(appliedPosition) }),
     types: {
       cluster: toTypeView(types.cluster),
+      secrets: toTypeView(types.secrets),
       endpoints: toTypeView(types.endpoints),
       listener: toTypeView(types.listener),
       routes: toTypeView(types.routes),

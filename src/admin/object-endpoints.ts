@@ -8,7 +8,8 @@ import type { Digest } from '../core/digest.ts';
 import { Failure, type FailureCode } from '../core/failure.ts';
 import type { Draft } from '../journal/journal.ts';
 import { type ChangeDeps, commitChange } from './changes.ts';
-import { type Answer, type Call, type Endpoint, endpoint } from './endpoint.ts';
+import type { Cursors } from './cursor.ts';
+import { type Answer, type Call, type EarlierCall, type Endpoint, endpoint } from './endpoint.ts';
 import { pageOf, pageQuerySchema, pageSchema } from './paging.ts';
 import { checkPrecondition, toEntityTag } from './precondition.ts';
 import { componentRef } from './route-schema.ts';
@@ -28,7 +29,7 @@ interface ObjectPort<P, T> {
   /** @throws Failure registry_rejected, with pointers; not_found (the owner) */
   put(params: P, value: T): Draft;
   /** @throws Failure registry_rejected  when others rely on it */
-  remove(params: P): Draft;
+  remove(params: P): Draft | readonly [Draft, ...Draft[]];
 }
 
 interface ObjectKind<P extends TObject, V> {
@@ -43,9 +44,13 @@ interface ObjectKind<P extends TObject, V> {
   readonly port: ObjectPort<Static<P>, V>;
 }
 
+export interface ObjectDeps extends ChangeDeps {
+  readonly cursors: Cursors;
+}
+
 export function objectEndpoints<P extends TObject, V>(
   kind: ObjectKind<P, V>,
-  deps: ChangeDeps,
+  deps: ObjectDeps,
 ): readonly Endpoint[] {
   const { noun, tag, params, port } = kind;
   const names = Object.keys(params.properties);
@@ -71,13 +76,12 @@ export function objectEndpoints<P extends TObject, V>(
       query: pageQuerySchema,
       answer: pageSchema(item),
       failures: ownerMissing,
-      handle: async (call) => ({
-        body: pageOf(port.list(call.params as Partial<Static<P>>), call.query, (object) => ({
+      handle: async (call) =>
+        pageOf(call, deps.cursors, port.list(call.params as Partial<Static<P>>), (object) => ({
           name: object.name,
           etag: toEntityTag(object.digest),
           value: object.value,
         })),
-      }),
     }),
     endpoint({
       operationId: `get${noun}`,
@@ -110,6 +114,7 @@ export function objectEndpoints<P extends TObject, V>(
           current: () => port.get(call.params),
           draft: () => port.put(call.params, call.body),
         }),
+      replay: putBefore,
     }),
     endpoint({
       operationId: `delete${noun}`,
@@ -125,10 +130,11 @@ export function objectEndpoints<P extends TObject, V>(
         const precondition = call.precondition();
         const { position } = await commitChange(deps, call, () => {
           checkPrecondition(precondition, toEntityTag(found(port.get(call.params)).digest));
-          return { drafts: [port.remove(call.params)], result: undefined };
+          return { drafts: toDrafts(port.remove(call.params)), result: undefined };
         });
         return { body: undefined, position };
       },
+      replay: (_call, { position }) => ({ body: undefined, position }),
     }),
   ];
 }
@@ -140,7 +146,7 @@ export function objectEndpoints<P extends TObject, V>(
  */
 export async function putObject<T>(
   deps: ChangeDeps,
-  call: Pick<Call<unknown, unknown, T>, 'body' | 'precondition' | 'caller' | 'signal'>,
+  call: Call<unknown, unknown, T>,
   object: { readonly current: () => Recorded<T> | undefined; readonly draft: () => Draft },
 ): Promise<Answer<T>> {
   const precondition = call.precondition();
@@ -153,13 +159,21 @@ export async function putObject<T>(
   await deps.follower.sync(call.signal);
   const current = check();
   if (current && isSame(current.value, call.body)) return toAnswer(current);
-  const changed = await commitChange(deps, call, () => ({
+  const { position, result: created } = await commitChange(deps, call, () => ({
     result: check() === undefined,
     drafts: [object.draft()],
   }));
-  const { position } = changed;
-  const created = !changed.replayed && changed.result;
   return { body: call.body, created, etag: toEntityTag(position.digest), position };
+}
+
+/** What a PUT answered that made a change. */
+export function putBefore<T>(call: Call<unknown, unknown, T>, { position }: EarlierCall): Answer<T> {
+  const created = call.precondition().mustNotExist;
+  return { body: call.body, created, etag: toEntityTag(position.digest), position };
+}
+
+function toDrafts(drafts: Draft | readonly [Draft, ...Draft[]]): readonly [Draft, ...Draft[]] {
+  return 'kind' in drafts ? [drafts] : drafts;
 }
 
 function toAnswer<T>({ value, digest }: Recorded<T>): Answer<T> {

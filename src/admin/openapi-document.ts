@@ -1,6 +1,7 @@
 import { Value } from 'typebox/value';
 import { systemClock } from '../core/clock.ts';
 import { silentLogger } from '../telemetry/logger.ts';
+import { createMetrics } from '../telemetry/metrics.ts';
 import type { AdminDeps } from './deps.ts';
 import { components, endpointsOf } from './endpoints.ts';
 import { createHttpApp } from './http-app.ts';
@@ -15,7 +16,13 @@ export async function describeApi(): Promise<object> {
   // Describing calls no endpoint, so that there is nothing that the other rooms would be needed for.
   const endpoints = endpointsOf({} as AdminDeps);
   const options = Value.Default(adminOptionsSchema, {}) as AdminOptions;
-  const http = { options, clock: systemClock, logger: silentLogger, tokens: createTokenState() };
+  const http = {
+    options,
+    clock: systemClock,
+    logger: silentLogger,
+    metrics: createMetrics(),
+    tokens: createTokenState(),
+  };
   const app = await createHttpApp({ endpoints, components }, http);
   await app.ready();
   const document = app.swagger();

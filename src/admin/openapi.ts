@@ -12,6 +12,16 @@ export const openApiInfo = {
     components: {
       securitySchemes: {
         bearer: { type: 'http' as const, scheme: 'bearer', description: 'an API token: chy_<id>.<secret>' },
+        enrolmentToken: {
+          type: 'http' as const,
+          scheme: 'bearer',
+          description: 'an enrolment token of a node: chn_<id>.<secret>; good for one certificate',
+        },
+        nodeCertificate: {
+          type: 'mutualTLS',
+          description: 'the TLS connection shows the certificate of a node that was enrolled here',
+          // OpenAPI 3.1 has it; the types are those of 3.0
+        } as unknown as { type: 'openIdConnect'; openIdConnectUrl: string },
       },
     },
     security: [{ bearer: [] }],

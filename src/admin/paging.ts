@@ -1,19 +1,36 @@
+/**
+ * Lists in pages. A page ends at a key, not at a number of items, so a list may change between two pages: nothing
+ * comes twice, and what stood there all the time is not left out.
+ */
 import { type Static, type TSchema, type TUnsafe, Type } from 'typebox';
+import type { Cursors, ListName } from './cursor.ts';
+import type { Answer, Call } from './endpoint.ts';
 
 const DEFAULT_LIMIT = 100;
 const MAX_LIMIT = 1_000;
 
-export const limitSchema = Type.Optional(
-  Type.Integer({ minimum: 1, maximum: MAX_LIMIT, description: `at most so many; default ${DEFAULT_LIMIT}` }),
-);
-
-/** A list by name: `after` is the `next` of the page before. */
 export const pageQuerySchema = Type.Object(
   {
-    after: Type.Optional(Type.String({ maxLength: 253, description: '`next` of the page before' })),
-    limit: limitSchema,
+    cursor: Type.Optional(
+      Type.String({
+        pattern: '^[A-Za-z0-9_-]{1,1024}$',
+        description: '`next` of the page before, with the same other parameters',
+      }),
+    ),
+    limit: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: MAX_LIMIT,
+        description: `at most so many; default ${DEFAULT_LIMIT}`,
+      }),
+    ),
   },
   { additionalProperties: false },
+);
+type PageQuery = Static<typeof pageQuerySchema>;
+
+export const nextSchema = Type.Optional(
+  Type.String({ description: '`cursor` of the next page, as in Link; none: this is the last' }),
 );
 
 interface Page<T> {
@@ -23,66 +40,75 @@ interface Page<T> {
 
 /** The form of a page of such items. */
 export function pageSchema<T extends TSchema>(item: T): TUnsafe<Page<Static<T>>> {
-  const next = Type.Optional(
-    Type.String({ description: 'where the next page begins; none: this is the last' }),
-  );
   return Type.Unsafe<Page<Static<T>>>(
-    Type.Object({ items: Type.Array(item), next }, { additionalProperties: false }),
+    Type.Object({ items: Type.Array(item), next: nextSchema }, { additionalProperties: false }),
   );
 }
 
-/** @returns the page of `objects` in order of their names, after `after` */
+type ListCall = Pick<Call<unknown, PageQuery, unknown>, 'operation' | 'params' | 'query'>;
+
+/** @returns the page of `objects` in order of their names */
 export function pageOf<T extends { readonly name: string }, I>(
+  call: ListCall,
+  cursors: Cursors,
   objects: readonly T[],
-  query: { readonly after?: string; readonly limit?: number },
   toItem: (object: T) => I,
-): Page<I> {
-  const { after = '' } = query;
-  const limit = limitOf(query);
+): Answer<Page<I>> {
+  const after = positionOf(call, cursors) ?? '';
   const later = objects.filter(({ name }) => name > after).sort((a, b) => (a.name < b.name ? -1 : 1));
-  const page = later.slice(0, limit);
-  const last = page.at(-1);
-  const items = page.map(toItem);
-  return later.length > limit && last !== undefined ? { items, next: last.name } : { items };
-}
-
-export function limitOf(query: { readonly limit?: number }): number {
-  return query.limit ?? DEFAULT_LIMIT;
-}
-
-/** A list of what happened, latest first: `before` is the `next` of the page before. */
-export const historyQuerySchema = Type.Object(
-  {
-    before: Type.Optional(Type.Integer({ minimum: 1, description: '`next` of the page before' })),
-    limit: limitSchema,
-  },
-  { additionalProperties: false },
-);
-
-interface History<T> {
-  readonly items: T[];
-  readonly next?: number;
-}
-
-export function historySchema<T extends TSchema>(item: T): TUnsafe<History<Static<T>>> {
-  const items = Type.Array(item, { description: 'latest first' });
-  const next = Type.Optional(
-    Type.Integer({ description: 'where the next page begins; none: this is the last' }),
+  const page = later.slice(0, limitOf(call.query));
+  return toAnswer(
+    call,
+    cursors,
+    page.map(toItem),
+    page.length < later.length ? page.at(-1)?.name : undefined,
   );
-  return Type.Unsafe<History<Static<T>>>(Type.Object({ items, next }, { additionalProperties: false }));
 }
 
-/** @param records  in order of `seq` */
+/**
+ * @param records  what happened, in order of `seq`
+ * @returns the page of them, latest first
+ */
 export function historyOf<T extends { readonly seq: number }, I>(
+  call: ListCall,
+  cursors: Cursors,
   records: readonly T[],
-  query: { readonly before?: number; readonly limit?: number },
   toItem: (record: T) => I,
-): History<I> {
-  const { before = Number.POSITIVE_INFINITY } = query;
-  const limit = limitOf(query);
+): Answer<Page<I>> {
+  const before = Number(positionOf(call, cursors) ?? Number.POSITIVE_INFINITY);
   const earlier = records.filter(({ seq }) => seq < before);
-  const page = earlier.slice(-limit).reverse();
-  const last = page.at(-1);
-  const items = page.map(toItem);
-  return earlier.length > limit && last !== undefined ? { items, next: last.seq } : { items };
+  const page = earlier.slice(-limitOf(call.query)).reverse();
+  const last = page.length < earlier.length ? page.at(-1)?.seq : undefined;
+  return toAnswer(call, cursors, page.map(toItem), last === undefined ? undefined : String(last));
+}
+
+export function limitOf({ limit = DEFAULT_LIMIT }: PageQuery): number {
+  return limit;
+}
+
+/** @returns where the page before ended; undefined: this is the first */
+export function positionOf(call: ListCall, cursors: Cursors): string | undefined {
+  const { cursor } = call.query;
+  return cursor === undefined ? undefined : cursors.open(listOf(call), cursor);
+}
+
+/** @param position  where a page ends after which there is another */
+export function nextOf(call: ListCall, cursors: Cursors, position: string | undefined): string | undefined {
+  return position === undefined ? undefined : cursors.seal(listOf(call), position);
+}
+
+function toAnswer<I>(
+  call: ListCall,
+  cursors: Cursors,
+  items: I[],
+  position: string | undefined,
+): Answer<Page<I>> {
+  const next = nextOf(call, cursors, position);
+  return next === undefined ? { body: { items } } : { body: { items, next }, next };
+}
+
+/** The limit may change from page to page, and nothing else. */
+function listOf({ operation, params, query }: ListCall): ListName {
+  const { cursor: _cursor, limit: _limit, ...filter } = query;
+  return [operation, { ...(params as object | undefined), ...filter }];
 }

@@ -4,22 +4,19 @@
  */
 import { Type } from 'typebox';
 import { toCanonicalJson } from '../core/canonical-json.ts';
+import { type Digest, sha256 } from '../core/digest.ts';
 import { Failure } from '../core/failure.ts';
+import type { Position } from '../core/position.ts';
 import type { PolicyAdministration } from '../policy/administration.ts';
+import type { RevisionBody } from '../policy/bodies.ts';
 import type { PolicySource } from '../policy/source.ts';
 import { policySourceSchema } from '../policy/source.ts';
 import type { RecordedRevision } from '../policy/state.ts';
 import { nameSchema } from '../registry/model.ts';
 import { type ChangeDeps, commitChange } from './changes.ts';
+import type { Cursors } from './cursor.ts';
 import { type Answer, type Call, type Endpoint, endpoint } from './endpoint.ts';
-import {
-  historyOf,
-  historyQuerySchema,
-  historySchema,
-  pageOf,
-  pageQuerySchema,
-  pageSchema,
-} from './paging.ts';
+import { historyOf, pageOf, pageQuerySchema, pageSchema } from './paging.ts';
 import { policySchema, policySummarySchema, revisionSchema } from './policy-schemas.ts';
 import { positionText } from './position-text.ts';
 import { checkPrecondition, toEntityTag } from './precondition.ts';
@@ -27,13 +24,15 @@ import { componentRef } from './route-schema.ts';
 
 export interface PolicyDeps extends ChangeDeps {
   readonly policies: PolicyAdministration;
+  readonly cursors: Cursors;
 }
 
 const tag = 'policies';
 const policyParams = Type.Object({ name: nameSchema });
+const revisionParams = Type.Object({ name: nameSchema, revision: revisionSchema.properties.revision });
 
 export function policyEndpoints(deps: PolicyDeps): readonly Endpoint[] {
-  return [...policyObject(deps), ...revisionReads(deps)];
+  return [...policyObject(deps), ...revisionReads(deps), ...bundleReads(deps)];
 }
 
 function policyObject(deps: PolicyDeps): readonly Endpoint[] {
@@ -49,11 +48,11 @@ function policyObject(deps: PolicyDeps): readonly Endpoint[] {
       url: '/v1/policies',
       query: pageQuerySchema,
       answer: pageSchema(summary),
-      handle: async ({ query }) => {
+      handle: async (call) => {
         const named = policies.names().map((name) => ({ name }));
-        return {
-          body: pageOf(named, query, ({ name }) => summaryOf(policies, name, latestOf(policies, name))),
-        };
+        return pageOf(call, deps.cursors, named, ({ name }) =>
+          summaryOf(policies, name, latestOf(policies, name)),
+        );
       },
     }),
     endpoint({
@@ -84,9 +83,11 @@ function policyObject(deps: PolicyDeps): readonly Endpoint[] {
       answer: summary,
       tagged: true,
       condition: 'needed',
+      takesBundles: true,
       heavy: true,
       failures: ['policy_rejected'],
       handle: (call) => publish(deps, call),
+      replay: ({ params: { name } }, { position }) => publishedAnswer(policies, name, position),
     }),
   ];
 }
@@ -112,21 +113,31 @@ async function publish(
   if (latest !== undefined && isSame(latest.body, draft.body)) {
     return { body: summaryOf(policies, name, latest), etag: toEntityTag(latest.digest) };
   }
-  const changed = await commitChange(deps, call, () => ({ result: check() === undefined, drafts: [draft] }));
-  const { position } = changed;
-  const created = !changed.replayed && changed.result;
-  const published = policies.revisions(name).findLast(({ digest }) => digest === position.digest);
+  const { position } = await commitChange(deps, call, () => {
+    check();
+    return { result: undefined, drafts: [draft] };
+  });
+  return publishedAnswer(policies, name, position);
+}
+
+function publishedAnswer(
+  policies: PolicyAdministration,
+  name: string,
+  position: Position,
+): Answer<ReturnType<typeof summaryOf>> {
+  const revisions = policies.revisions(name);
+  const published = revisions.findLast(({ digest }) => digest === position.digest);
   if (published === undefined)
     throw new Failure('internal', 'the revision was published, and cannot be read');
   return {
     body: summaryOf(policies, name, published),
-    created,
+    created: published === revisions[0],
     etag: toEntityTag(position.digest),
     position,
   };
 }
 
-function revisionReads({ policies }: PolicyDeps): readonly Endpoint[] {
+function revisionReads({ policies, cursors }: PolicyDeps): readonly Endpoint[] {
   return [
     endpoint({
       operationId: 'listRevisions',
@@ -136,17 +147,18 @@ function revisionReads({ policies }: PolicyDeps): readonly Endpoint[] {
       method: 'GET',
       url: '/v1/policies/:name/revisions',
       params: policyParams,
-      query: historyQuerySchema,
-      answer: historySchema(componentRef('Revision', revisionSchema)),
+      query: pageQuerySchema,
+      answer: pageSchema(componentRef('Revision', revisionSchema)),
       failures: ['not_found'],
-      handle: async ({ params: { name }, query }) => {
+      handle: async (call) => {
+        const { name } = call.params;
         latestOf(policies, name);
         const toItem = ({ revision, at, ...place }: RecordedRevision) => ({
           revision,
           position: positionText(place),
           at,
         });
-        return { body: historyOf(policies.revisions(name), query, toItem) };
+        return historyOf(call, cursors, policies.revisions(name), toItem);
       },
     }),
     endpoint({
@@ -156,17 +168,62 @@ function revisionReads({ policies }: PolicyDeps): readonly Endpoint[] {
       scope: 'policy:read',
       method: 'GET',
       url: '/v1/policies/:name/revisions/:revision',
-      params: Type.Object({ name: nameSchema, revision: revisionSchema.properties.revision }),
+      params: revisionParams,
       answer: componentRef('Policy', policySchema),
       tagged: true,
       failures: ['not_found'],
       handle: async ({ params: { name, revision } }) => {
-        const found = policies.revisions(name).findLast((candidate) => candidate.revision === revision);
-        if (found === undefined) throw new Failure('not_found', 'this policy has no such revision');
+        const found = revisionOf(policies, name, revision);
         return { body: await contentOf(policies, name, found), etag: toEntityTag(found.digest) };
       },
     }),
   ];
+}
+
+/** For OPAs: `bundles/{name}` is what OPA asks a service for. */
+function bundleReads({ policies }: PolicyDeps): readonly Endpoint[] {
+  const bundleAnswer = async (revision: Digest): Promise<Answer<Uint8Array>> => {
+    const bytes = await policies.bundle(revision);
+    return { body: bytes, etag: toEntityTag(sha256(bytes)) };
+  };
+  const form = {
+    tag,
+    scope: 'policy:read',
+    method: 'GET',
+    answer: Type.Unsafe<Uint8Array>({ description: 'a .tar.gz; the same bytes for the same revision' }),
+    answerMediaType: 'application/gzip',
+    tagged: true,
+    failures: ['not_found'],
+  } as const;
+  return [
+    endpoint({
+      ...form,
+      operationId: 'getRevisionBundle',
+      summary: 'One revision of a policy as an OPA bundle, which can be published again as it is',
+      url: '/v1/policies/:name/revisions/:revision/bundle',
+      params: revisionParams,
+      handle: async ({ params: { name, revision } }) =>
+        bundleAnswer(revisionOf(policies, name, revision).revision),
+    }),
+    endpoint({
+      ...form,
+      operationId: 'getBundle',
+      summary: 'The live revision of a policy as an OPA bundle, for OPAs that poll',
+      url: '/v1/bundles/:name',
+      params: policyParams,
+      handle: async ({ params: { name } }) => {
+        const release = policies.released(name);
+        if (release === undefined) throw new Failure('not_found', 'no revision of such a policy is live');
+        return bundleAnswer(release.revision);
+      },
+    }),
+  ];
+}
+
+function revisionOf(policies: PolicyAdministration, name: string, revision: string): RecordedRevision {
+  const found = policies.revisions(name).findLast((candidate) => candidate.revision === revision);
+  if (found === undefined) throw new Failure('not_found', 'this policy has no such revision');
+  return found;
 }
 
 function latestOf(policies: PolicyAdministration, name: string): RecordedRevision {
@@ -175,9 +232,16 @@ function latestOf(policies: PolicyAdministration, name: string): RecordedRevisio
   return latest;
 }
 
-function summaryOf(policies: PolicyAdministration, name: string, { revision, at }: RecordedRevision) {
+function summaryOf(policies: PolicyAdministration, name: string, { revision, at, body }: RecordedRevision) {
   const released = policies.released(name)?.revision;
-  return { name, revision, at, ...(released !== undefined && { released }) };
+  const { smokeUnits = [] } = body;
+  return {
+    name,
+    revision,
+    at,
+    ...(released !== undefined && { released }),
+    ...(smokeUnits.length > 0 && { smokeUnits }),
+  };
 }
 
 async function contentOf(policies: PolicyAdministration, name: string, { revision, at }: RecordedRevision) {
@@ -185,6 +249,6 @@ async function contentOf(policies: PolicyAdministration, name: string, { revisio
 }
 
 /** The same source compiled by another toolchain is another artefact, which is worth an entry. */
-function isSame(a: object, b: object): boolean {
+function isSame({ request: _request, ...a }: RevisionBody, b: object): boolean {
   return toCanonicalJson(a) === toCanonicalJson(b);
 }

@@ -40,6 +40,12 @@ export const policySummarySchema = Type.Object(
     released: Type.Optional(
       Type.Unsafe<string>({ ...digestSchema, description: 'the revision that is live' }),
     ),
+    smokeUnits: Type.Optional(
+      Type.Array(Type.Integer({ minimum: 0 }), {
+        description:
+          'what each smoke case cost, of `policy.maxUnits`; absent where there are none, or none were measured',
+      }),
+    ),
   },
   { additionalProperties: false },
 );

@@ -13,6 +13,8 @@ export interface Precondition {
   readonly mustNotExist: boolean;
 }
 
+/** `*`, or a list of entity tags (RFC 9110, 8.8.3): a pattern for the document, which `parseTags` holds to. */
+export const ENTITY_TAGS = '^(\\*|(W/)?"[\\x21\\x23-\\x7e]*"( *, *(W/)?"[\\x21\\x23-\\x7e]*")*)$';
 const ENTITY_TAG = /^(?:W\/)?"[\x21\x23-\x7e\x80-\xff]*"$/;
 
 /** A strong entity tag: the digest of the entry that changed the object last. */

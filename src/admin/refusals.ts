@@ -4,6 +4,7 @@ import type { Socket } from 'node:net';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Failure } from '../core/failure.ts';
 import type { Logger } from '../telemetry/logger.ts';
+import type { Count } from '../telemetry/metrics.ts';
 import { PROBLEM_MEDIA_TYPE, toProblem } from './problem.ts';
 import { fromThrown } from './thrown.ts';
 import { claimedTokenId } from './tokens.ts';
@@ -15,24 +16,29 @@ export const SECURITY_HEADERS = {
   'referrer-policy': 'no-referrer',
 } as const;
 
-export function sendProblem(
+/** @param status  where the protocol has a better word than the code */
+export type Refuse = (
   thrown: unknown,
   request: FastifyRequest,
   reply: FastifyReply,
-  logger: Logger,
   status?: number,
-): FastifyReply {
-  const refusal = fromThrown(thrown);
-  const problem = toProblem(refusal.failure, request.id, status ?? refusal.status);
-  logProblem(problem.status, refusal.failure, request, logger);
-  return (
-    reply
-      .code(problem.status)
-      .headers({ ...SECURITY_HEADERS, ...problem.headers })
-      .type(PROBLEM_MEDIA_TYPE)
-      // as bytes: to a string Fastify adds a charset, which this media type does not have (RFC 8259, 11)
-      .send(Buffer.from(JSON.stringify(problem.body)))
-  );
+) => FastifyReply;
+
+export function refuser(deps: { readonly logger: Logger; readonly refusals: Count }): Refuse {
+  return (thrown, request, reply, status) => {
+    const refusal = fromThrown(thrown);
+    const problem = toProblem(refusal.failure, request.id, status ?? refusal.status);
+    logProblem(problem.status, refusal.failure, request, deps.logger);
+    deps.refusals.add({ code: refusal.failure.code });
+    return (
+      reply
+        .code(problem.status)
+        .headers({ ...SECURITY_HEADERS, ...problem.headers })
+        .type(PROBLEM_MEDIA_TYPE)
+        // as bytes: to a string Fastify adds a charset, which this media type does not have (RFC 8259, 11)
+        .send(Buffer.from(JSON.stringify(problem.body)))
+    );
+  };
 }
 
 /**

@@ -2,6 +2,8 @@
 import { Type } from 'typebox';
 import { Failure, type FailureIssue } from '../core/failure.ts';
 import type { JsonObject } from '../core/json.ts';
+import { revokeCertificates } from '../identity/enrolment.ts';
+import type { EnrolmentView } from '../identity/enrolment-state.ts';
 import {
   deleteGrant,
   deleteNode,
@@ -23,15 +25,15 @@ import {
 import type { RegistryView } from '../registry/state.ts';
 import { ADS_PROTOCOLS, type AdsProtocol } from '../xds/bootstrap.ts';
 import { type NodeStatus, UNKNOWN_NODE } from '../xds/node-status.ts';
-import type { ChangeDeps } from './changes.ts';
 import { type Endpoint, endpoint } from './endpoint.ts';
 import { nodeStatusSchema, toNodeStatusView } from './node-status.ts';
-import { objectEndpoints, putObject } from './object-endpoints.ts';
+import { type ObjectDeps, objectEndpoints, putBefore, putObject } from './object-endpoints.ts';
 import { toEntityTag } from './precondition.ts';
 import { componentRef } from './route-schema.ts';
 
-export interface RegistryDeps extends ChangeDeps {
+export interface RegistryDeps extends ObjectDeps {
   readonly registry: RegistryView;
+  readonly enrolments: EnrolmentView;
   /** whether a revision of it was ever published */
   readonly isPolicy: (name: string) => boolean;
   /** what an Envoy that is this node is started with */
@@ -107,7 +109,11 @@ export function registryEndpoints(deps: RegistryDeps): readonly Endpoint[] {
         get: ({ id }) => registry.node(id),
         list: () => registry.nodes(),
         put: ({ id }, node) => putNode(registry, id, node),
-        remove: ({ id }) => deleteNode(registry, id),
+        remove: ({ id }) => {
+          const draft = deleteNode(registry, id);
+          // another node of this id must not find the certificates of this one valid
+          return deps.enrolments.isKnown(id) ? [revokeCertificates(id), draft] : draft;
+        },
       },
     },
     deps,
@@ -193,6 +199,7 @@ function settingsEndpoints(deps: RegistryDeps): readonly Endpoint[] {
             return putSettings(deps.registry, call.body);
           },
         }),
+      replay: putBefore,
     }),
   ];
 }

@@ -1,11 +1,12 @@
 /** Releases over REST: which revision of a policy is live, and which were. */
 import { Type } from 'typebox';
 import { Failure } from '../core/failure.ts';
+import type { Position } from '../core/position.ts';
 import type { RecordedRelease } from '../policy/state.ts';
 import { nameSchema } from '../registry/model.ts';
-import { commitOnce } from './changes.ts';
-import { type Endpoint, endpoint } from './endpoint.ts';
-import { historyOf, historyQuerySchema, historySchema } from './paging.ts';
+import { commitChange } from './changes.ts';
+import { type Answer, type Endpoint, endpoint } from './endpoint.ts';
+import { historyOf, pageQuerySchema, pageSchema } from './paging.ts';
 import type { PolicyDeps } from './policy-endpoints.ts';
 import { newReleaseSchema, type ReleaseView, releaseSchema } from './policy-schemas.ts';
 import { positionText } from './position-text.ts';
@@ -28,13 +29,15 @@ export function releaseEndpoints(deps: PolicyDeps): readonly Endpoint[] {
       failures: ['policy_rejected'],
       handle: async (call) => {
         const { policy, revision } = call.body;
-        const { position, stored } = await commitOnce(deps, call, 'createRelease', (request) => [
-          policies.release(policy, revision, request),
-        ]);
-        const at = stored?.at ?? policies.releases(policy).findLast(({ seq }) => seq === position.seq)?.at;
+        const { position } = await commitChange(deps, call, () => ({
+          drafts: [policies.release(policy, revision)],
+          result: undefined,
+        }));
+        const at = policies.releases(policy).findLast(({ seq }) => seq === position.seq)?.at;
         if (at === undefined) throw new Failure('internal', 'the release was made, and cannot be read');
-        return { body: toReleaseView({ policy, revision, at, ...position }), created: true, position };
+        return releaseAnswer({ policy, revision, at, position });
       },
+      replay: ({ body }, { position, at }) => releaseAnswer({ ...body, at, position }),
     }),
     endpoint({
       operationId: 'listReleases',
@@ -44,15 +47,21 @@ export function releaseEndpoints(deps: PolicyDeps): readonly Endpoint[] {
       method: 'GET',
       url: '/v1/releases',
       query: Type.Object(
-        { ...historyQuerySchema.properties, policy: Type.Optional(nameSchema) },
+        { ...pageQuerySchema.properties, policy: Type.Optional(nameSchema) },
         { additionalProperties: false },
       ),
-      answer: historySchema(release),
-      handle: async ({ query }) => ({
-        body: historyOf(policies.releases(query.policy), query, toReleaseView),
-      }),
+      answer: pageSchema(release),
+      handle: async (call) =>
+        historyOf(call, deps.cursors, policies.releases(call.query.policy), toReleaseView),
     }),
   ];
+}
+
+function releaseAnswer(
+  release: Omit<ReleaseFacts, 'epoch' | 'seq'> & { readonly position: Position },
+): Answer<ReleaseView> {
+  const { position, ...facts } = release;
+  return { body: toReleaseView({ ...facts, ...position }), created: true, position };
 }
 
 type ReleaseFacts = Pick<RecordedRelease, 'policy' | 'revision' | 'at' | 'epoch' | 'seq'>;

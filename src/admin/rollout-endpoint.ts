@@ -1,5 +1,6 @@
 /** Roll-out over REST: how far an entry of the journal has come, now or as it goes on. */
 import { Type } from 'typebox';
+import type { Clock } from '../core/clock.ts';
 import { Failure } from '../core/failure.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { RegistryView } from '../registry/state.ts';
@@ -8,11 +9,15 @@ import { type Endpoint, endpoint } from './endpoint.ts';
 import { watchAsEvents } from './event-stream.ts';
 import { type ReplicaProgress, type Rollout, rolloutSchema, toRollout } from './rollout-schema.ts';
 import { componentRef } from './route-schema.ts';
+import type { TokenState } from './token-state.ts';
+import { isUsable } from './tokens.ts';
 
 export interface RolloutDeps {
   readonly journal: Pick<Journal, 'head'>;
   readonly registry: Pick<RegistryView, 'nodes'>;
   readonly progress: RolloutProgress;
+  readonly tokens: Pick<TokenState, 'get'>;
+  readonly clock: Clock;
 }
 
 /** What this process knows of how far changes have come. */
@@ -26,7 +31,13 @@ export interface RolloutProgress {
 /** Who waits at once; one more is refused. */
 const MAX_WATCHERS = 32;
 
-export function rolloutEndpoints({ journal, registry, progress }: RolloutDeps): readonly Endpoint[] {
+export function rolloutEndpoints({
+  journal,
+  registry,
+  progress,
+  tokens,
+  clock,
+}: RolloutDeps): readonly Endpoint[] {
   let watchers = 0;
 
   /** @throws Failure not_found  when there is no such entry, or none yet */
@@ -44,14 +55,17 @@ export function rolloutEndpoints({ journal, registry, progress }: RolloutDeps): 
     };
   };
 
-  async function* watch(look: () => Rollout, signal: AbortSignal): AsyncGenerator<string> {
+  /** @returns what gives the place back; a stream that nobody began to read is told by the signal only */
+  const takePlace = (signal: AbortSignal): (() => void) => {
+    if (watchers >= MAX_WATCHERS) throw new Failure('overloaded', 'too many calls wait for roll-outs');
     watchers += 1;
-    try {
-      yield* watchAsEvents({ event: 'rollout', look, isDone: ({ done }) => done, signal });
-    } finally {
+    const leave = (): void => {
+      signal.removeEventListener('abort', leave);
       watchers -= 1;
-    }
-  }
+    };
+    signal.addEventListener('abort', leave);
+    return leave;
+  };
 
   return [
     endpoint({
@@ -66,10 +80,17 @@ export function rolloutEndpoints({ journal, registry, progress }: RolloutDeps): 
       answer: componentRef('Rollout', rolloutSchema),
       failures: ['not_found', 'overloaded'],
       handle: async ({ params }) => ({ body: (await lookerAt(Number(params.seq)))() }),
-      events: async ({ params, signal }) => {
-        const look = await lookerAt(Number(params.seq));
-        if (watchers >= MAX_WATCHERS) throw new Failure('overloaded', 'too many calls wait for roll-outs');
-        return watch(look, signal);
+      events: async ({ params, signal, caller }) => {
+        const leave = takePlace(signal);
+        try {
+          const look = await lookerAt(Number(params.seq));
+          // The caller was let in once, and stays: a token that is revoked meanwhile ends the stream.
+          const mayLook = (): boolean => isUsable(tokens.get(caller.id), clock);
+          return watchAsEvents({ event: 'rollout', look, isDone: ({ done }) => done, mayLook, signal });
+        } catch (thrown) {
+          leave();
+          throw thrown;
+        }
       },
     }),
   ];

@@ -2,6 +2,7 @@
 import { type Static, type TObject, type TSchema, type TUnsafe, Type } from 'typebox';
 import { FAILURES, type FailureCode } from '../core/failure.ts';
 import type { Endpoint } from './endpoint.ts';
+import { ENTITY_TAGS } from './precondition.ts';
 import { PROBLEM_MEDIA_TYPE, problemSchema } from './problem.ts';
 
 /** A reference to a schema that the document names once; see `components.ts`. */
@@ -22,43 +23,69 @@ const COMMON_FAILURES: readonly FailureCode[] = [
   'deadline_exceeded',
 ];
 
+const CHANGE_FAILURES: readonly FailureCode[] = ['idempotency_key_reused', 'already_exists', 'overloaded'];
+
 const ETAG_HEADER = { ETag: { type: 'string', description: 'strong entity tag of the object' } };
 const POSITION_HEADER = {
   'Chancery-Position': { type: 'string', description: 'where the change is in the journal: <epoch>.<seq>' },
 };
-const header = (description: string) => Type.Optional(Type.String({ description }));
+const LINK_HEADER = {
+  Link: { type: 'string', description: '`<…>; rel="next"`: the next page; absent: this is the last' },
+};
+const header = (pattern: string, description: string) => Type.Optional(Type.String({ pattern, description }));
 
 /** The schema of a route, which is also its description in the OpenAPI document. */
 export function toRouteSchema(form: Endpoint): Record<string, unknown> {
   return {
     operationId: form.operationId,
     summary: form.summary,
-    description: `Needs the scope \`${form.scope}\`.`,
     tags: [form.tag],
-    'x-required-scope': form.scope,
+    ...access(form),
     ...(form.params && { params: form.params }),
     ...(form.query && { querystring: form.query }),
-    ...(form.body && { body: form.body }),
+    ...(form.body && { body: form.takesBundles ? bundleOrJson(form.body) : form.body }),
     headers: requestHeaders(form),
     response: { ...success(form), ...problems(form) },
   };
 }
 
+function access({ scope, own }: Endpoint): Record<string, unknown> {
+  if (own === undefined) return { description: `Needs the scope \`${scope}\`.`, 'x-required-scope': scope };
+  const description = 'No API token opens this: see its security scheme.';
+  return { description, security: [{ [own.scheme]: [] }] };
+}
+
+/** OPA's own name for a bundle is the second. */
+export const BUNDLE_MEDIA_TYPES = ['application/gzip', 'application/vnd.openpolicyagent.bundles'] as const;
+
+/** What a bundle says is checked when it is published. */
+function bundleOrJson(json: TSchema): object {
+  const bundle = { schema: { description: 'an OPA bundle (.tar.gz)' } };
+  const bundles = Object.fromEntries(BUNDLE_MEDIA_TYPES.map((name) => [name, bundle]));
+  return { content: { 'application/json': { schema: json }, ...bundles } };
+}
+
 function requestHeaders(form: Endpoint): TObject {
   return Type.Object({
     ...(form.condition !== undefined && {
-      'if-match': header('ETag that was read; the change is refused when the object has changed since'),
-      'if-none-match': header('`*`: create, and refuse when there is one'),
-    }),
-    ...(form.method === 'GET' && form.tagged && { 'if-none-match': header('ETags that the reader has') }),
-    ...(form.method === 'POST' && {
-      'idempotency-key': Type.Optional(
-        Type.String({
-          pattern: '^[\\x21-\\x7e]{1,255}$',
-          description: 'repeating a call with the same key and body answers what the first one did',
-        }),
+      'if-match': header(
+        ENTITY_TAGS,
+        'ETag that was read; the change is refused when the object has changed since',
       ),
+      'if-none-match': header('^\\*$', '`*`: create, and refuse when there is one'),
     }),
+    ...(form.method === 'GET' &&
+      form.tagged && { 'if-none-match': header(ENTITY_TAGS, 'ETags that the reader has') }),
+    ...(form.method !== 'GET' &&
+      !form.own && {
+        'idempotency-key': Type.Optional(
+          Type.String({
+            pattern: '^[\\x21-\\x7e]{1,255}$',
+            description:
+              'a call that changes something is made once: repeated, it answers what the first one did',
+          }),
+        ),
+      }),
   });
 }
 
@@ -66,6 +93,7 @@ function success(form: Endpoint): Record<string, unknown> {
   const headers = {
     ...(form.tagged && ETAG_HEADER),
     ...(form.method !== 'GET' && POSITION_HEADER),
+    ...(isList(form) && LINK_HEADER),
   };
   const described = (description: string): Record<string, unknown> => ({
     description,
@@ -73,7 +101,7 @@ function success(form: Endpoint): Record<string, unknown> {
   });
   if (form.answer === undefined) return { 204: { ...described('Done'), type: 'null' } };
   const content = {
-    'application/json': { schema: form.answer },
+    [form.answerMediaType ?? 'application/json']: { schema: form.answer },
     ...(form.events && { 'text/event-stream': { schema: { type: 'string' } } }),
   };
   switch (form.method) {
@@ -95,13 +123,16 @@ function success(form: Endpoint): Record<string, unknown> {
   }
 }
 
+function isList({ query }: Endpoint): boolean {
+  return Object.hasOwn((query as TObject | undefined)?.properties ?? {}, 'cursor');
+}
+
 /** One entry per status, with the titles of the codes that lead to it. */
 function problems(form: Endpoint): Record<string, unknown> {
   const codes = new Set<FailureCode>([...COMMON_FAILURES, ...(form.failures ?? [])]);
   if (form.condition === 'needed') codes.add('precondition_required');
   if (form.condition !== undefined) codes.add('object_changed');
-  if (form.method === 'POST') codes.add('idempotency_key_reused');
-  if (form.method !== 'GET') codes.add('overloaded');
+  if (form.method !== 'GET') for (const code of CHANGE_FAILURES) codes.add(code);
   const titles = new Map<number, string[]>();
   for (const code of codes) {
     const { http, title } = FAILURES[code];
@@ -109,7 +140,7 @@ function problems(form: Endpoint): Record<string, unknown> {
   }
   if (form.body) {
     titles.set(413, ['The body is too large']);
-    titles.set(415, ['The body is not application/json']);
+    titles.set(415, ['The media type of the body is not one that is taken']);
   }
   const schema = componentRef('Problem', problemSchema);
   return Object.fromEntries(

@@ -22,7 +22,7 @@ const HTTP_DETAILS: Readonly<Record<number, string>> = {
   404: 'there is no such resource',
   413: 'the body is larger than this resource takes',
   414: 'the URL is too long',
-  415: 'the body must be application/json',
+  415: 'the media type of the body is not one that this resource takes',
 };
 
 export function fromThrown(thrown: unknown): Refusal {

@@ -1,7 +1,9 @@
 /** API tokens over REST. The text of a token is in the answer that issues it and nowhere else. */
 import { Type } from 'typebox';
 import { Failure } from '../core/failure.ts';
-import { type ChangeDeps, commitChange, commitOnce } from './changes.ts';
+import type { Draft } from '../journal/journal.ts';
+import { type ChangeDeps, commitChange } from './changes.ts';
+import type { Cursors } from './cursor.ts';
 import { type Endpoint, endpoint } from './endpoint.ts';
 import { pageOf, pageQuerySchema, pageSchema } from './paging.ts';
 import { checkPrecondition, isConditional, toEntityTag } from './precondition.ts';
@@ -14,7 +16,11 @@ import { createIssuedToken } from './tokens.ts';
 const tokenParams = Type.Object({ id: Type.String({ minLength: 1, maxLength: 64 }) });
 const tag = 'tokens';
 
-export function tokenEndpoints(deps: ChangeDeps): readonly Endpoint[] {
+export interface TokenDeps extends ChangeDeps {
+  readonly cursors: Cursors;
+}
+
+export function tokenEndpoints(deps: TokenDeps): readonly Endpoint[] {
   const { tokens } = deps;
   const tokenRef = componentRef('Token', tokenSchema);
 
@@ -34,23 +40,25 @@ export function tokenEndpoints(deps: ChangeDeps): readonly Endpoint[] {
       handle: async (call) => {
         const { name, scopes = [SCOPE_ALL] } = call.body;
         requireIssuable(call.caller, scopes);
-        const issued = createIssuedToken({ name, scopes, expiresAt: call.body.expiresAt }, deps);
-        const { replayed, position } = await commitOnce(deps, call, 'issueToken', (request) => {
-          const draft = { ...issued.draft, body: { ...issued.draft.body, request } };
+        const { draft, ...issued } = createIssuedToken(
+          { name, scopes, expiresAt: call.body.expiresAt },
+          deps,
+        );
+        const redeem: Draft = { kind: 'token.redeem', body: { id: call.caller.id } };
+        const { position } = await commitChange(deps, call, () => ({
           // The use of a one-time token and the token that it issues are one commit.
-          return call.caller.oneTime
-            ? [{ kind: 'token.redeem', body: { id: call.caller.id } }, draft]
-            : [draft];
-        });
-        if (replayed) {
-          throw new Failure(
-            'already_exists',
-            'this call has issued a token before, and a token is shown once; revoke it and issue another',
-          );
-        }
+          drafts: call.caller.oneTime ? [redeem, draft] : [draft],
+          result: undefined,
+        }));
         const { id, token, expiresAt } = issued;
         const body = { id, name, token, scopes, expiresAt };
         return { body, created: true, etag: toEntityTag(position.digest), position };
+      },
+      replay: () => {
+        throw new Failure(
+          'already_exists',
+          'this call has issued a token before, and a token is shown once; revoke it and issue another',
+        );
       },
     }),
     endpoint({
@@ -62,9 +70,9 @@ export function tokenEndpoints(deps: ChangeDeps): readonly Endpoint[] {
       url: '/v1/tokens',
       query: pageQuerySchema,
       answer: pageSchema(tokenRef),
-      handle: async ({ query }) => {
+      handle: async (call) => {
         const byId = tokens.list().map((token) => ({ name: token.id, token }));
-        return { body: pageOf(byId, query, ({ token }) => toView(token)) };
+        return pageOf(call, deps.cursors, byId, ({ token }) => toView(token));
       },
     }),
     endpoint({
@@ -104,6 +112,7 @@ export function tokenEndpoints(deps: ChangeDeps): readonly Endpoint[] {
         });
         return { body: undefined, position };
       },
+      replay: (_call, { position }) => ({ body: undefined, position }),
     }),
   ];
 }

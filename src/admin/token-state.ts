@@ -1,8 +1,9 @@
 import { type Static, type TSchema, Type } from 'typebox';
-import { Value } from 'typebox/value';
+import { isOfForm } from '../core/compiled-check.ts';
 import type { Digest } from '../core/digest.ts';
 import { Failure } from '../core/failure.ts';
 import type { ChangedKey, FoldedEntry, Reducer } from '../journal/fold.ts';
+import { expectRecord, placeMembers } from '../journal/section.ts';
 
 /** Body of `token.issue`; `request` where a POST issued it. */
 const issueBody = Type.Object({
@@ -16,7 +17,8 @@ const issueBody = Type.Object({
 /** Body of `token.redeem` and `token.revoke`. */
 const endBody = Type.Object({ id: Type.String() });
 
-export interface ApiToken {
+/** A type, since an interface is no JsonObject. */
+export type ApiToken = {
   readonly id: string;
   readonly name: string;
   /** of the whole text of the token */
@@ -31,7 +33,20 @@ export interface ApiToken {
   readonly ended: boolean;
   /** of the last entry about it */
   readonly digest: Digest;
-}
+};
+
+/** A token in a checkpoint. */
+const tokenRecord = Type.Object({
+  id: Type.String(),
+  name: Type.String(),
+  sha256: placeMembers.digest,
+  scopes: Type.Array(Type.String()),
+  expiresAt: Type.String(),
+  issuedAt: Type.String(),
+  oneTime: Type.Boolean(),
+  ended: Type.Boolean(),
+  digest: placeMembers.digest,
+});
 
 export interface TokenState {
   get(id: string): ApiToken | undefined;
@@ -41,7 +56,7 @@ export interface TokenState {
 
 /** API tokens, as folded from `token.issue`, `token.redeem` and `token.revoke`. */
 export function createTokenState(): TokenState {
-  const tokens = new Map<string, ApiToken>();
+  let tokens = new Map<string, ApiToken>();
   const apply = (entry: FoldedEntry): ApiToken => {
     if (entry.kind === 'token.issue') return issued(entry);
     const token = tokens.get(bodyOf(endBody, entry).id);
@@ -56,10 +71,27 @@ export function createTokenState(): TokenState {
       apply(entry): readonly ChangedKey[] {
         const token = apply(entry);
         tokens.set(token.id, token);
-        return [`token/${token.id}`];
+        return [keyOf(token.id)];
+      },
+      section: {
+        name: 'tokens',
+        version: 1,
+        // in order of issue, as `list` gives them
+        capture: () => [...tokens.values()],
+        restore(captured) {
+          const before = tokens;
+          tokens = new Map(
+            captured.map((one) => expectRecord(tokenRecord, one, 'tokens')).map((token) => [token.id, token]),
+          );
+          return new Set([...before.keys(), ...tokens.keys()].map(keyOf));
+        },
       },
     },
   };
+}
+
+function keyOf(id: string): ChangedKey {
+  return `token/${id}`;
 }
 
 function issued(entry: FoldedEntry): ApiToken {
@@ -70,7 +102,7 @@ function issued(entry: FoldedEntry): ApiToken {
 
 /** A body that is not of its schema was written by another program: a token must not be half understood. */
 function bodyOf<S extends TSchema>(schema: S, entry: FoldedEntry): Static<S> {
-  if (Value.Check(schema, entry.body)) return entry.body;
+  if (isOfForm(schema, entry.body)) return entry.body;
   throw malformed(entry);
 }
 

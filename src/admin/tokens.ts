@@ -22,6 +22,8 @@ const SECRET_BYTES = 32;
 const FILE_TOKEN_ID = 'file';
 const FILE_TOKEN = /^[\x21-\x7e]{32,512}$/;
 const ISSUED_TOKEN = /^chy_([0-9a-f]{18})\.[A-Za-z0-9_-]{43}$/;
+/** Of either kind: `chn_` enrols a node. */
+const ANY_TOKEN = /^ch[yn]_([0-9a-f]{18})\.[A-Za-z0-9_-]{43}$/;
 
 export interface NewToken {
   readonly id: string;
@@ -92,6 +94,10 @@ export function authenticateToken(
   return known;
 }
 
+export function isUsable(token: ApiToken | undefined, clock: Clock): boolean {
+  return token !== undefined && !token.ended && clock.nowMs() < Date.parse(token.expiresAt);
+}
+
 /** @throws Failure credential_revoked; credential_expired */
 export function requireUsable(token: ApiToken | undefined, clock: Clock): void {
   if (token === undefined || token.ended) {
@@ -138,7 +144,7 @@ function boundedExpiry(expiresAt: string, clock: Clock): string {
  */
 export function claimedTokenId(authorization: string | undefined): string | undefined {
   const text = /^Bearer +(\S{1,512})$/i.exec(authorization ?? '')?.[1];
-  return text === undefined ? undefined : ISSUED_TOKEN.exec(text)?.[1];
+  return text === undefined ? undefined : ANY_TOKEN.exec(text)?.[1];
 }
 
 function idOf(text: string): string {

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync 
 import { join } from 'node:path';
 import { loadConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
+import { defaultSecretsKeyFile } from '../journal/secrets-key.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { initInstance } from './init-command.ts';
 
@@ -24,7 +25,13 @@ export async function openDevState(folder: string, logger: Logger): Promise<DevS
     genesis: join(folder, 'genesis'),
     token: join(folder, 'admin-token'),
   };
-  const set = [`store.sqlite.path=${files.store}`, `journal.signingKeyFile=${files.key}`, 'log.level=warn'];
+  const set = [
+    `store.sqlite.path=${files.store}`,
+    `journal.signingKeyFile=${files.key}`,
+    'log.level=warn',
+    // nobody could take over
+    'drainSeconds=0',
+  ];
   const env = 'process';
   let oneTimeToken: string | undefined;
   const state = {
@@ -39,7 +46,8 @@ export async function openDevState(folder: string, logger: Logger): Promise<DevS
   };
   if (!existsSync(files.genesis)) {
     // An earlier start that was cut off here left a journal that nobody ever used.
-    for (const file of [files.token, files.store, `${files.store}-wal`, `${files.store}-shm`, files.key])
+    const { store, key } = files;
+    for (const file of [files.token, store, `${store}-wal`, `${store}-shm`, key, defaultSecretsKeyFile(key)])
       rmSync(file, { force: true });
     const { genesisDigest, token } = await initInstance(
       loadConfig({ env, set }, { unpinned: true }),

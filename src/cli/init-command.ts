@@ -1,10 +1,15 @@
-import { closeSync, fsyncSync, openSync, writeFileSync } from 'node:fs';
 import { createOneTimeToken } from '../admin/tokens.ts';
 import type { Config } from '../config/schema.ts';
 import { systemClock } from '../core/clock.ts';
 import { Failure } from '../core/failure.ts';
+import { isTrustDomain } from '../core/spiffe-id.ts';
+import { authorityDraft, keepAuthority } from '../identity/issue.ts';
+import { createNodeAuthority } from '../identity/node-authority.ts';
 import { initJournal } from '../journal/init.ts';
+import { writePrivateFile } from '../journal/private-file.ts';
 import { systemRandom } from '../journal/random.ts';
+import { createSecrets } from '../journal/secrets.ts';
+import { defaultSecretsKeyFile, writeSecretsKeyFile } from '../journal/secrets-key.ts';
 import { generateSigningKey, writeSigningKeyFile } from '../journal/signing-key.ts';
 import { openStore } from '../store/open.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -14,10 +19,14 @@ export interface InitResult {
   readonly token: string;
 }
 
+const AMBIENT = { clock: systemClock, random: systemRandom };
+
 /**
- * Begins a journal: the store, the signing key (0600), genesis, and the one-time admin token.
+ * Begins a journal: the store, the signing key and the secrets key (0600), genesis, the authority of the nodes, and the
+ * one-time admin token.
  *
- * @throws Failure already_exists  when there is a key or a journal already: nothing is written over
+ * @throws Failure already_exists  when there is a key or a journal already: nothing is written over;
+ *         request_malformed when the name of the instance could not stand in the names of nodes
  */
 export async function initInstance(
   config: Config,
@@ -25,24 +34,33 @@ export async function initInstance(
   logger: Logger,
 ): Promise<InitResult> {
   const { store: storeOptions, journal } = config;
-  if (storeOptions === undefined || journal.signingKeyFile === undefined) {
+  const { signingKeyFile, instance = 'chancery', environment = 'default' } = journal;
+  if (storeOptions === undefined || signingKeyFile === undefined) {
     throw new Failure('request_malformed', '`init` needs store.sqlite.path and journal.signingKeyFile');
+  }
+  if (!isTrustDomain(instance)) {
+    const allowed = 'lower-case letters, digits, ".", "_" and "-", as in spiffe://<instance>/node/<id>';
+    throw new Failure('request_malformed', `journal.instance of a new journal has ${allowed}`);
   }
   const signingKey = generateSigningKey();
   const store = await openStore({ ...storeOptions, create: true }, logger);
   try {
     if ((await store.journal.head()).seq > 0) throw new Failure('already_exists', 'the journal is not empty');
-    writeSigningKeyFile(journal.signingKeyFile, signingKey);
-    const oneTime = createOneTimeToken({ clock: systemClock, random: systemRandom });
+    writeSigningKeyFile(signingKeyFile, signingKey);
+    const secretsKeyFile = storeOptions.secretsKeyFile ?? defaultSecretsKeyFile(signingKeyFile);
+    const key = writeSecretsKeyFile(secretsKeyFile, systemRandom);
+    const secrets = createSecrets({ sealed: store.sealedSecrets, key, random: systemRandom });
+    const authority = await createNodeAuthority(instance, AMBIENT);
+    await keepAuthority(authority, secrets);
+    const oneTime = createOneTimeToken(AMBIENT);
     const { genesisDigest } = await initJournal({
       journal: store.journal,
-      instance: journal.instance ?? 'chancery',
-      environment: journal.environment ?? 'default',
+      instance,
+      environment,
       development,
-      clock: systemClock,
-      random: systemRandom,
+      ...AMBIENT,
       signingKey,
-      extraDrafts: [oneTime.draft],
+      extraDrafts: [oneTime.draft, authorityDraft(authority)],
     });
     return { genesisDigest, token: oneTime.token };
   } finally {
@@ -50,13 +68,7 @@ export async function initInstance(
   }
 }
 
-/** A new file that only its owner may read. @throws when it exists */
+/** A new file that only its owner may read. @throws Failure already_exists */
 export function writeSecretFile(path: string, text: string): void {
-  const file = openSync(path, 'wx', 0o600);
-  try {
-    writeFileSync(file, text);
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
+  writePrivateFile(path, text, 'the token file');
 }

@@ -1,10 +1,15 @@
 /** The `chancery` command. Each command loads its own modules: most of them need few, and a start should be quick. */
 import { Command, CommanderError } from 'commander';
+import { ApiError } from '../client/api-error.ts';
 import { type ConfigSources, ConfigurationError, loadConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { Failure } from '../core/failure.ts';
 import { createLogger } from '../telemetry/logger.ts';
+import type { AdoptFlags } from './adopt-command.ts';
+import { addCopyCommands } from './copy-commands.ts';
+import { addNodeCommands } from './node-commands.ts';
 import { complain, say } from './output.ts';
+import type { VerifyFlags } from './verify-command.ts';
 
 interface ConfigFlags {
   readonly config?: string;
@@ -68,10 +73,31 @@ function buildProgram(finish: (code: number) => void): Command {
   const store = program.command('store').description('the store of the journal');
   withConfig(store.command('verify'))
     .description('check every entry, body and blob, and the chain back to the pinned genesis')
-    .action(async (flags: ConfigFlags) => {
+    .option('--backup <file>', 'of a backup, and not of the store of the configuration')
+    .action(async (flags: ConfigFlags & VerifyFlags) => {
       const { verifyCommand } = await import('./verify-command.ts');
-      finish(await verifyCommand(toConfig(flags, true), createLogger('error')));
+      finish(await verifyCommand(toConfig(flags, true), flags, createLogger('error')));
     });
+  withConfig(store.command('adopt'))
+    .description(
+      'go on with a store that has lost entries, in a new epoch; what they had revoked stays revoked',
+    )
+    .option(
+      '--lost-from <folder>',
+      'the local copy of a replica that is ahead of the store; may be repeated',
+      (value, all: string[]) => [...all, value],
+      [],
+    )
+    .option('--lost-unknown', 'nobody has what was lost')
+    .option('--force', 'also when nothing is lost')
+    .option('--note <text>', 'for the journal')
+    .option('--yes', 'do it, and not only say what it does')
+    .action(async (flags: ConfigFlags & AdoptFlags) => {
+      const { adoptCommand } = await import('./adopt-command.ts');
+      finish(await adoptCommand(toConfig(flags, true), flags, createLogger('error')));
+    });
+  addNodeCommands(program, finish);
+  addCopyCommands(store, { withConfig, toConfig: (flags: ConfigFlags) => toConfig(flags, true), finish });
 
   return program;
 }
@@ -95,6 +121,7 @@ function toConfig({ config, set }: ConfigFlags, unpinned = false): Config {
 
 function explain(error: unknown): readonly string[] {
   if (error instanceof ConfigurationError) return error.message.split('\n');
+  if (error instanceof ApiError) return [`${error.detail} (${error.code})`, ...causesOf(error)];
   if (!(error instanceof Failure))
     return [error instanceof Error ? (error.stack ?? error.message) : String(error)];
   const lines = error.issues.map(({ file, line, column, pointer, message }) => {
@@ -103,4 +130,9 @@ function explain(error: unknown): readonly string[] {
     return place === undefined ? message : `${place}: ${message}`;
   });
   return [`${error.detail} (${error.code})`, ...lines];
+}
+
+/** Why nobody was reached: what a library threw says it in words that help, for example of a certificate. */
+function causesOf({ cause }: Error): readonly string[] {
+  return cause instanceof Error ? [cause.message, ...causesOf(cause)] : [];
 }

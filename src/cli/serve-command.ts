@@ -4,7 +4,7 @@ import type { Config } from '../config/schema.ts';
 import { Failure } from '../core/failure.ts';
 import { readPolicyFolder } from '../policy/folder.ts';
 import { createLogger } from '../telemetry/logger.ts';
-import { untilSignalled } from './signals.ts';
+import { exitWhenSignalledAgain, untilSignalled } from './signals.ts';
 
 /** @param paths  Rego files or folders, each a policy that is named after it */
 export async function serveCommand(config: Config, paths: readonly string[]): Promise<number> {
@@ -19,6 +19,7 @@ export async function serveCommand(config: Config, paths: readonly string[]): Pr
   const stop = untilSignalled();
   const app = await startApp({ config, logger, policies });
   logger.info({ signal: await stop }, 'stopping');
+  exitWhenSignalledAgain();
   await app.stop();
   return 0;
 }

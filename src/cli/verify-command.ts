@@ -6,11 +6,21 @@ import { openStore } from '../store/open.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { say } from './output.ts';
 
+export interface VerifyFlags {
+  /** this file, and not the store of the configuration */
+  readonly backup?: string;
+}
+
 /** @returns 0 when the journal is whole and anchored to its pin, else 1 */
-export async function verifyCommand(config: Config, logger: Logger): Promise<number> {
-  if (config.store === undefined)
-    throw new Failure('request_malformed', '`store verify` needs store.sqlite.path');
-  const store = await openStore(config.store, logger);
+export async function verifyCommand(
+  config: Config,
+  { backup }: VerifyFlags,
+  logger: Logger,
+): Promise<number> {
+  const options = backup === undefined ? config.store : { sqlite: { path: backup }, backup: true };
+  if (options === undefined)
+    throw new Failure('request_malformed', '`store verify` needs store.sqlite.path, or --backup');
+  const store = await openStore(options, logger);
   try {
     const { genesis } = config.journal;
     const { ok, anchored, head, entries, erased, problems } = await verifyStore({

@@ -4,6 +4,66 @@
  */
 
 export interface paths {
+    "/v1/bundles/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The live revision of a policy as an OPA bundle, for OPAs that poll
+         * @description Needs the scope `policy:read`.
+         */
+        get: operations["getBundle"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/enrolments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Get the first certificate of a node; asked again with the same key, the answer is the same
+         * @description No API token opens this: see its security scheme.
+         */
+        post: operations["enrolNode"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/enrolments/renew": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Get the next certificate of a node; the connection shows the one before
+         * @description No API token opens this: see its security scheme.
+         */
+        post: operations["renewNodeCertificate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/issuers": {
         parameters: {
             query?: never;
@@ -160,6 +220,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/nodes/{id}/certificates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Revoke all certificates of a node, and its enrolment token, at once and for good
+         * @description Needs the scope `registry:write`.
+         */
+        delete: operations["revokeNodeCertificates"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/nodes/{id}/enrolment-tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Issue a token with which a node is enrolled; it ends the one before, and only this answer shows it
+         * @description Needs the scope `registry:write`.
+         */
+        post: operations["issueEnrolmentToken"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/nodes/{id}/status": {
         parameters: {
             query?: never;
@@ -256,6 +356,26 @@ export interface paths {
          * @description Needs the scope `policy:read`.
          */
         get: operations["getRevision"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/policies/{name}/revisions/{revision}/bundle": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One revision of a policy as an OPA bundle, which can be published again as it is
+         * @description Needs the scope `policy:read`.
+         */
+        get: operations["getRevisionBundle"];
         put?: never;
         post?: never;
         delete?: never;
@@ -460,6 +580,22 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        CertificateRequest: {
+            /** @description PKCS#10, PEM, for a key that is ECDSA (P-256, P-384) or RSA (2048 to 4096 bits); names in it mean nothing */
+            csr: string;
+        };
+        EnrolmentToken: {
+            /**
+             * Format: date-time
+             * @description when it ends
+             */
+            expiresAt: string;
+            id: string;
+            /** @description lower-case letters, digits, ".", "_" and "-"; 1 to 63 characters */
+            node: string;
+            /** @description for `chancery node enrol`; it cannot be read again */
+            token: string;
+        };
         Grant: {
             /** @description operation ids, or `*` alone */
             operations: string[];
@@ -518,6 +654,10 @@ export interface components {
             /** @enum {number} */
             v: 1;
         };
+        NewEnrolmentToken: {
+            /** @description how long it can be used; default: 3600 */
+            expiresInSeconds?: number;
+        };
         NewRelease: {
             /** @description lower-case letters, digits, ".", "_" and "-"; 1 to 63 characters */
             policy: string;
@@ -548,9 +688,29 @@ export interface components {
                     clientCertificate: "optional" | "required";
                     /** @description path on the node; the key never leaves it */
                     privateKeyFile: string;
+                    /** @description folder on the node in which a rename puts new files in place; left out: the folders of the files */
+                    watchedFolder?: string;
                 };
             };
             services: string[];
+        };
+        NodeCertificate: {
+            /** @description PEM: the authorities of certificates of nodes */
+            authorities: string;
+            /** @description PEM; for TLS clients, and its one name is `spiffe://<instance>/node/<id>` */
+            certificate: string;
+            /** @description lower-case letters, digits, ".", "_" and "-"; 1 to 63 characters */
+            node: string;
+            /**
+             * Format: date-time
+             * @description when it ends: 24 hours after it was issued
+             */
+            notAfter: string;
+            /**
+             * Format: date-time
+             * @description when it should be renewed: after two thirds of its life
+             */
+            renewAfter: string;
         };
         NodeStatus: {
             /** @description place in the journal: <epoch>.<seq> */
@@ -606,6 +766,21 @@ export interface components {
                     sentVersion?: string;
                 };
                 routes: {
+                    /** @description accepted last */
+                    ackedVersion?: string;
+                    /** @description refused last; stays after a later success */
+                    lastNack?: {
+                        /** Format: date-time */
+                        at: string;
+                        names: string[];
+                        /** @description as the node says it */
+                        reason: string;
+                        version: string;
+                    };
+                    /** @description of all resources of the type, as sent last */
+                    sentVersion?: string;
+                };
+                secrets: {
                     /** @description accepted last */
                     ackedVersion?: string;
                     /** @description refused last; stays after a later success */
@@ -679,6 +854,8 @@ export interface components {
             released?: string;
             /** @description SHA-256 of the revision */
             revision: string;
+            /** @description what each smoke case cost, of `policy.maxUnits`; absent where there are none, or none were measured */
+            smokeUnits?: number[];
         };
         Problem: {
             /** @description what programs read */
@@ -743,7 +920,7 @@ export interface components {
                     /** @description as the node says it */
                     reason: string;
                     /** @enum {unknown} */
-                    type: "cluster" | "endpoints" | "listener" | "routes";
+                    type: "cluster" | "secrets" | "endpoints" | "listener" | "routes";
                     version: string;
                 };
                 /** @description it has accepted everything up to here */
@@ -838,11 +1015,368 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    getBundle: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description ETags that the reader has */
+                "if-none-match"?: string;
+            };
+            path: {
+                /** @description lower-case letters, digits, ".", "_" and "-"; 1 to 63 characters */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    /** @description strong entity tag of the object */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/gzip": unknown;
+                };
+            };
+            /** @description The reader has it already */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description request_malformed: The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description credential_missing: A credential is needed; credential_invalid: The credential is not valid; credential_expired: The credential has expired; credential_revoked: The credential has been revoked */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description permission_denied: The credential does not allow this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description not_found: There is no such object */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description rate_limited: Too many calls */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description internal: An internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description store_unavailable: The store cannot be reached */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description deadline_exceeded: The deadline has passed */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    enrolNode: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CertificateRequest"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    /** @description where the change is in the journal: <epoch>.<seq> */
+                    "Chancery-Position"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NodeCertificate"];
+                };
+            };
+            /** @description request_malformed: The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description credential_missing: A credential is needed; credential_invalid: The credential is not valid; credential_expired: The credential has expired; credential_revoked: The credential has been revoked */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description permission_denied: The credential does not allow this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description already_exists: The object exists already */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The media type of the body is not one that is taken */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description registry_rejected: The change was refused; idempotency_key_reused: The Idempotency-Key was used for another request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description rate_limited: Too many calls */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description internal: An internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description store_unavailable: The store cannot be reached; store_mismatch: The store belongs to another instance; overloaded: Too much work is in progress */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description deadline_exceeded: The deadline has passed */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    renewNodeCertificate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CertificateRequest"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    /** @description where the change is in the journal: <epoch>.<seq> */
+                    "Chancery-Position"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NodeCertificate"];
+                };
+            };
+            /** @description request_malformed: The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description credential_missing: A credential is needed; credential_invalid: The credential is not valid; credential_expired: The credential has expired; credential_revoked: The credential has been revoked */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description permission_denied: The credential does not allow this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description already_exists: The object exists already */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The media type of the body is not one that is taken */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description registry_rejected: The change was refused; idempotency_key_reused: The Idempotency-Key was used for another request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description rate_limited: Too many calls */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description internal: An internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description store_unavailable: The store cannot be reached; store_mismatch: The store belongs to another instance; overloaded: Too much work is in progress */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description deadline_exceeded: The deadline has passed */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     listIssuers: {
         parameters: {
             query?: {
-                /** @description `next` of the page before */
-                after?: string;
+                /** @description `next` of the page before, with the same other parameters */
+                cursor?: string;
                 /** @description at most so many; default 100 */
                 limit?: number;
             };
@@ -855,6 +1389,8 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
+                    /** @description `<…>; rel="next"`: the next page; absent: this is the last */
+                    Link?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -865,7 +1401,7 @@ export interface operations {
                             name: string;
                             value: components["schemas"]["Issuer"];
                         }[];
-                        /** @description where the next page begins; none: this is the last */
+                        /** @description `cursor` of the next page, as in Link; none: this is the last */
                         next?: string;
                     };
                 };
@@ -1046,6 +1582,8 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description a call that changes something is made once: repeated, it answers what the first one did */
+                "idempotency-key"?: string;
                 /** @description ETag that was read; the change is refused when the object has changed since */
                 "if-match"?: string;
                 /** @description `*`: create, and refuse when there is one */
@@ -1116,6 +1654,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description already_exists: The object exists already */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description object_changed: The object has changed in the meantime */
             412: {
                 headers: {
@@ -1134,7 +1681,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is not application/json */
+            /** @description The media type of the body is not one that is taken */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -1143,7 +1690,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description registry_rejected: The change was refused */
+            /** @description registry_rejected: The change was refused; idempotency_key_reused: The Idempotency-Key was used for another request */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -1203,6 +1750,8 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description a call that changes something is made once: repeated, it answers what the first one did */
+                "idempotency-key"?: string;
                 /** @description ETag that was read; the change is refused when the object has changed since */
                 "if-match"?: string;
                 /** @description `*`: create, and refuse when there is one */
@@ -1261,6 +1810,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description already_exists: The object exists already */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description object_changed: The object has changed in the meantime */
             412: {
                 headers: {
@@ -1270,7 +1828,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description registry_rejected: The change was refused */
+            /** @description registry_rejected: The change was refused; idempotency_key_reused: The Idempotency-Key was used for another request */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -1331,6 +1889,8 @@ export interface operations {
             query?: {
                 /** @description seq: commits that begin after it; default 0 */
                 after?: number;
+                /** @description `next` of the page before, with the same other parameters */
+                cursor?: string;
                 /** @description at most so many; default 100 */
                 limit?: number;
             };
@@ -1343,6 +1903,8 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
+                    /** @description `<…>; rel="next"`: the next page; absent: this is the last */
+                    Link?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1354,6 +1916,8 @@ export interface operations {
                             epoch: number;
                             seq: number;
                         };
+                        /** @description `cursor` of the next page, as in Link; none: this is the last */
+                        next?: string;
                     };
                 };
             };
@@ -1520,8 +2084,8 @@ export interface operations {
     listNodes: {
         parameters: {
             query?: {
-                /** @description `next` of the page before */
-                after?: string;
+                /** @description `next` of the page before, with the same other parameters */
+                cursor?: string;
                 /** @description at most so many; default 100 */
                 limit?: number;
             };
@@ -1534,6 +2098,8 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
+                    /** @description `<…>; rel="next"`: the next page; absent: this is the last */
+                    Link?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1544,7 +2110,7 @@ export interface operations {
                             name: string;
                             value: components["schemas"]["Node"];
                         }[];
-                        /** @description where the next page begins; none: this is the last */
+                        /** @description `cursor` of the next page, as in Link; none: this is the last */
                         next?: string;
                     };
                 };
@@ -1725,6 +2291,8 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description a call that changes something is made once: repeated, it answers what the first one did */
+                "idempotency-key"?: string;
                 /** @description ETag that was read; the change is refused when the object has changed since */
                 "if-match"?: string;
                 /** @description `*`: create, and refuse when there is one */
@@ -1795,6 +2363,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description already_exists: The object exists already */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description object_changed: The object has changed in the meantime */
             412: {
                 headers: {
@@ -1813,7 +2390,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is not application/json */
+            /** @description The media type of the body is not one that is taken */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -1822,7 +2399,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description registry_rejected: The change was refused */
+            /** @description registry_rejected: The change was refused; idempotency_key_reused: The Idempotency-Key was used for another request */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -1882,6 +2459,8 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description a call that changes something is made once: repeated, it answers what the first one did */
+                "idempotency-key"?: string;
                 /** @description ETag that was read; the change is refused when the object has changed since */
                 "if-match"?: string;
                 /** @description `*`: create, and refuse when there is one */
@@ -1940,6 +2519,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description already_exists: The object exists already */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description object_changed: The object has changed in the meantime */
             412: {
                 headers: {
@@ -1949,7 +2537,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description registry_rejected: The change was refused */
+            /** @description registry_rejected: The change was refused; idempotency_key_reused: The Idempotency-Key was used for another request */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -2103,6 +2691,262 @@ export interface operations {
             };
         };
     };
+    revokeNodeCertificates: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description a call that changes something is made once: repeated, it answers what the first one did */
+                "idempotency-key"?: string;
+            };
+            path: {
+                /** @description lower-case letters, digits, ".", "_" and "-"; 1 to 63 characters */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            204: {
+                headers: {
+                    /** @description where the change is in the journal: <epoch>.<seq> */
+                    "Chancery-Position"?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description request_malformed: The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description credential_missing: A credential is needed; credential_invalid: The credential is not valid; credential_expired: The credential has expired; credential_revoked: The credential has been revoked */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description permission_denied: The credential does not allow this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description not_found: There is no such object */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description already_exists: The object exists already */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description idempotency_key_reused: The Idempotency-Key was used for another request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description rate_limited: Too many calls */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description internal: An internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description store_unavailable: The store cannot be reached; overloaded: Too much work is in progress */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description deadline_exceeded: The deadline has passed */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    issueEnrolmentToken: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description a call that changes something is made once: repeated, it answers what the first one did */
+                "idempotency-key"?: string;
+            };
+            path: {
+                /** @description lower-case letters, digits, ".", "_" and "-"; 1 to 63 characters */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewEnrolmentToken"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    /** @description where the change is in the journal: <epoch>.<seq> */
+                    "Chancery-Position"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnrolmentToken"];
+                };
+            };
+            /** @description request_malformed: The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description credential_missing: A credential is needed; credential_invalid: The credential is not valid; credential_expired: The credential has expired; credential_revoked: The credential has been revoked */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description permission_denied: The credential does not allow this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description not_found: There is no such object */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description already_exists: The object exists already */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The media type of the body is not one that is taken */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description registry_rejected: The change was refused; idempotency_key_reused: The Idempotency-Key was used for another request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description rate_limited: Too many calls */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description internal: An internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description store_unavailable: The store cannot be reached; overloaded: Too much work is in progress */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description deadline_exceeded: The deadline has passed */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     getNodeStatus: {
         parameters: {
             query?: never;
@@ -2201,8 +3045,8 @@ export interface operations {
     listPolicies: {
         parameters: {
             query?: {
-                /** @description `next` of the page before */
-                after?: string;
+                /** @description `next` of the page before, with the same other parameters */
+                cursor?: string;
                 /** @description at most so many; default 100 */
                 limit?: number;
             };
@@ -2215,12 +3059,14 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
+                    /** @description `<…>; rel="next"`: the next page; absent: this is the last */
+                    Link?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": {
                         items: components["schemas"]["PolicySummary"][];
-                        /** @description where the next page begins; none: this is the last */
+                        /** @description `cursor` of the next page, as in Link; none: this is the last */
                         next?: string;
                     };
                 };
@@ -2401,6 +3247,8 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description a call that changes something is made once: repeated, it answers what the first one did */
+                "idempotency-key"?: string;
                 /** @description ETag that was read; the change is refused when the object has changed since */
                 "if-match"?: string;
                 /** @description `*`: create, and refuse when there is one */
@@ -2414,7 +3262,9 @@ export interface operations {
         };
         requestBody: {
             content: {
+                "application/gzip": unknown;
                 "application/json": components["schemas"]["PolicySource"];
+                "application/vnd.openpolicyagent.bundles": unknown;
             };
         };
         responses: {
@@ -2471,6 +3321,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description already_exists: The object exists already */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description object_changed: The object has changed in the meantime */
             412: {
                 headers: {
@@ -2489,7 +3348,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is not application/json */
+            /** @description The media type of the body is not one that is taken */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -2498,7 +3357,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description policy_rejected: The policy was refused */
+            /** @description policy_rejected: The policy was refused; idempotency_key_reused: The Idempotency-Key was used for another request */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -2557,8 +3416,8 @@ export interface operations {
     listRevisions: {
         parameters: {
             query?: {
-                /** @description `next` of the page before */
-                before?: number;
+                /** @description `next` of the page before, with the same other parameters */
+                cursor?: string;
                 /** @description at most so many; default 100 */
                 limit?: number;
             };
@@ -2574,14 +3433,15 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
+                    /** @description `<…>; rel="next"`: the next page; absent: this is the last */
+                    Link?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": {
-                        /** @description latest first */
                         items: components["schemas"]["Revision"][];
-                        /** @description where the next page begins; none: this is the last */
-                        next?: number;
+                        /** @description `cursor` of the next page, as in Link; none: this is the last */
+                        next?: string;
                     };
                 };
             };
@@ -2768,11 +3628,120 @@ export interface operations {
             };
         };
     };
+    getRevisionBundle: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description ETags that the reader has */
+                "if-none-match"?: string;
+            };
+            path: {
+                /** @description lower-case letters, digits, ".", "_" and "-"; 1 to 63 characters */
+                name: string;
+                /** @description SHA-256 of the revision */
+                revision: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    /** @description strong entity tag of the object */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/gzip": unknown;
+                };
+            };
+            /** @description The reader has it already */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description request_malformed: The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description credential_missing: A credential is needed; credential_invalid: The credential is not valid; credential_expired: The credential has expired; credential_revoked: The credential has been revoked */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description permission_denied: The credential does not allow this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description not_found: There is no such object */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description rate_limited: Too many calls */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description internal: An internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description store_unavailable: The store cannot be reached */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description deadline_exceeded: The deadline has passed */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     listReleases: {
         parameters: {
             query?: {
-                /** @description `next` of the page before */
-                before?: number;
+                /** @description `next` of the page before, with the same other parameters */
+                cursor?: string;
                 /** @description at most so many; default 100 */
                 limit?: number;
                 /** @description lower-case letters, digits, ".", "_" and "-"; 1 to 63 characters */
@@ -2787,14 +3756,15 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
+                    /** @description `<…>; rel="next"`: the next page; absent: this is the last */
+                    Link?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": {
-                        /** @description latest first */
                         items: components["schemas"]["Release"][];
-                        /** @description where the next page begins; none: this is the last */
-                        next?: number;
+                        /** @description `cursor` of the next page, as in Link; none: this is the last */
+                        next?: string;
                     };
                 };
             };
@@ -2867,7 +3837,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description repeating a call with the same key and body answers what the first one did */
+                /** @description a call that changes something is made once: repeated, it answers what the first one did */
                 "idempotency-key"?: string;
             };
             path?: never;
@@ -2917,6 +3887,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description already_exists: The object exists already */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description The body is too large */
             413: {
                 headers: {
@@ -2926,7 +3905,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is not application/json */
+            /** @description The media type of the body is not one that is taken */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -2985,8 +3964,8 @@ export interface operations {
     listServices: {
         parameters: {
             query?: {
-                /** @description `next` of the page before */
-                after?: string;
+                /** @description `next` of the page before, with the same other parameters */
+                cursor?: string;
                 /** @description at most so many; default 100 */
                 limit?: number;
             };
@@ -2999,6 +3978,8 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
+                    /** @description `<…>; rel="next"`: the next page; absent: this is the last */
+                    Link?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3009,7 +3990,7 @@ export interface operations {
                             name: string;
                             value: components["schemas"]["Service"];
                         }[];
-                        /** @description where the next page begins; none: this is the last */
+                        /** @description `cursor` of the next page, as in Link; none: this is the last */
                         next?: string;
                     };
                 };
@@ -3190,6 +4171,8 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description a call that changes something is made once: repeated, it answers what the first one did */
+                "idempotency-key"?: string;
                 /** @description ETag that was read; the change is refused when the object has changed since */
                 "if-match"?: string;
                 /** @description `*`: create, and refuse when there is one */
@@ -3260,6 +4243,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description already_exists: The object exists already */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description object_changed: The object has changed in the meantime */
             412: {
                 headers: {
@@ -3278,7 +4270,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is not application/json */
+            /** @description The media type of the body is not one that is taken */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -3287,7 +4279,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description registry_rejected: The change was refused */
+            /** @description registry_rejected: The change was refused; idempotency_key_reused: The Idempotency-Key was used for another request */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3347,6 +4339,8 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description a call that changes something is made once: repeated, it answers what the first one did */
+                "idempotency-key"?: string;
                 /** @description ETag that was read; the change is refused when the object has changed since */
                 "if-match"?: string;
                 /** @description `*`: create, and refuse when there is one */
@@ -3405,6 +4399,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description already_exists: The object exists already */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description object_changed: The object has changed in the meantime */
             412: {
                 headers: {
@@ -3414,7 +4417,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description registry_rejected: The change was refused */
+            /** @description registry_rejected: The change was refused; idempotency_key_reused: The Idempotency-Key was used for another request */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3473,8 +4476,8 @@ export interface operations {
     listGrants: {
         parameters: {
             query?: {
-                /** @description `next` of the page before */
-                after?: string;
+                /** @description `next` of the page before, with the same other parameters */
+                cursor?: string;
                 /** @description at most so many; default 100 */
                 limit?: number;
             };
@@ -3490,6 +4493,8 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
+                    /** @description `<…>; rel="next"`: the next page; absent: this is the last */
+                    Link?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3500,7 +4505,7 @@ export interface operations {
                             name: string;
                             value: components["schemas"]["Grant"];
                         }[];
-                        /** @description where the next page begins; none: this is the last */
+                        /** @description `cursor` of the next page, as in Link; none: this is the last */
                         next?: string;
                     };
                 };
@@ -3692,6 +4697,8 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description a call that changes something is made once: repeated, it answers what the first one did */
+                "idempotency-key"?: string;
                 /** @description ETag that was read; the change is refused when the object has changed since */
                 "if-match"?: string;
                 /** @description `*`: create, and refuse when there is one */
@@ -3773,6 +4780,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description already_exists: The object exists already */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description object_changed: The object has changed in the meantime */
             412: {
                 headers: {
@@ -3791,7 +4807,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is not application/json */
+            /** @description The media type of the body is not one that is taken */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -3800,7 +4816,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description registry_rejected: The change was refused */
+            /** @description registry_rejected: The change was refused; idempotency_key_reused: The Idempotency-Key was used for another request */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3860,6 +4876,8 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description a call that changes something is made once: repeated, it answers what the first one did */
+                "idempotency-key"?: string;
                 /** @description ETag that was read; the change is refused when the object has changed since */
                 "if-match"?: string;
                 /** @description `*`: create, and refuse when there is one */
@@ -3920,6 +4938,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description already_exists: The object exists already */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description object_changed: The object has changed in the meantime */
             412: {
                 headers: {
@@ -3929,7 +4956,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description registry_rejected: The change was refused */
+            /** @description registry_rejected: The change was refused; idempotency_key_reused: The Idempotency-Key was used for another request */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4093,6 +5120,8 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description a call that changes something is made once: repeated, it answers what the first one did */
+                "idempotency-key"?: string;
                 /** @description ETag that was read; the change is refused when the object has changed since */
                 "if-match"?: string;
                 /** @description `*`: create, and refuse when there is one */
@@ -4160,6 +5189,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description already_exists: The object exists already */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description object_changed: The object has changed in the meantime */
             412: {
                 headers: {
@@ -4178,7 +5216,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is not application/json */
+            /** @description The media type of the body is not one that is taken */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -4187,7 +5225,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description registry_rejected: The change was refused */
+            /** @description registry_rejected: The change was refused; idempotency_key_reused: The Idempotency-Key was used for another request */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4246,8 +5284,8 @@ export interface operations {
     listTokens: {
         parameters: {
             query?: {
-                /** @description `next` of the page before */
-                after?: string;
+                /** @description `next` of the page before, with the same other parameters */
+                cursor?: string;
                 /** @description at most so many; default 100 */
                 limit?: number;
             };
@@ -4260,12 +5298,14 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
+                    /** @description `<…>; rel="next"`: the next page; absent: this is the last */
+                    Link?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": {
                         items: components["schemas"]["Token"][];
-                        /** @description where the next page begins; none: this is the last */
+                        /** @description `cursor` of the next page, as in Link; none: this is the last */
                         next?: string;
                     };
                 };
@@ -4339,7 +5379,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description repeating a call with the same key and body answers what the first one did */
+                /** @description a call that changes something is made once: repeated, it answers what the first one did */
                 "idempotency-key"?: string;
             };
             path?: never;
@@ -4409,7 +5449,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is not application/json */
+            /** @description The media type of the body is not one that is taken */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -4575,6 +5615,8 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description a call that changes something is made once: repeated, it answers what the first one did */
+                "idempotency-key"?: string;
                 /** @description ETag that was read; the change is refused when the object has changed since */
                 "if-match"?: string;
                 /** @description `*`: create, and refuse when there is one */
@@ -4632,8 +5674,26 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description already_exists: The object exists already */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description object_changed: The object has changed in the meantime */
             412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description idempotency_key_reused: The Idempotency-Key was used for another request */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -1,10 +1,12 @@
 /** File + environment + `--set` → one frozen, validated object. The only reader of the environment. */
 import { readFileSync } from 'node:fs';
+import { isAbsolute } from 'node:path';
 import { Value } from 'typebox/value';
 import { parse } from 'yaml';
 import { isJsonObject, type JsonObject } from '../core/json.ts';
 import { isLoopback } from '../core/loopback.ts';
 import { schemaErrors } from '../core/schema-errors.ts';
+import { unixPath } from '../core/unix-address.ts';
 import { type Config, configSchema } from './schema.ts';
 
 /** Everything that is wrong with a configuration, at once, each with its place. */
@@ -90,8 +92,8 @@ function whatIsMissing(
 ): string | undefined {
   if (listener === 'ops') return 'TLS, which this port cannot have';
   if (listener === 'admin') return tls === undefined ? 'TLS (`tls`)' : undefined;
-  return tls?.['clientCaFile'] === undefined
-    ? 'verified client certificates (`tls.clientCaFile`)'
+  return tls?.['clientCaFile'] === undefined && tls?.['enrolledNodes'] !== true
+    ? 'verified client certificates (`tls.enrolledNodes` or `tls.clientCaFile`)'
     : undefined;
 }
 
@@ -103,10 +105,11 @@ function contradictions(config: Unchecked, unpinned: boolean): string[] {
     const { address, insecure } = options;
     const tls = isJsonObject(options['tls']) ? options['tls'] : undefined;
     const need = whatIsMissing(listener, tls);
-    if (typeof address === 'string' && !isLoopback(address) && insecure !== true && need !== undefined) {
+    if (typeof address === 'string' && !isLocal(address) && insecure !== true && need !== undefined) {
       const aloud = 'or `insecure: true` to say it aloud';
       problems.push(`/${listener}/address: ${address} is not a loopback address; it needs ${need}, ${aloud}`);
     }
+    problems.push(...unixProblems(address, tls).map((problem) => `/${listener}/${problem}`));
     if (tls?.['trustDomain'] !== undefined && tls['clientCaFile'] === undefined)
       problems.push(`/${listener}/tls/trustDomain: means nothing without clientCaFile`);
   }
@@ -120,6 +123,20 @@ function contradictions(config: Unchecked, unpinned: boolean): string[] {
     if (config.state !== undefined) problems.push('/state: is for `serve` without a store only');
   }
   return problems;
+}
+
+/** @returns what speaks against an address that is a Unix socket */
+function unixProblems(address: unknown, tls: JsonObject | undefined): string[] {
+  const path = typeof address === 'string' ? unixPath(address) : undefined;
+  if (path === undefined) return [];
+  return [
+    ...(isAbsolute(path) ? [] : ['address: the path of a Unix socket begins with /']),
+    ...(tls === undefined ? [] : ['tls: a Unix socket has none']),
+  ];
+}
+
+function isLocal(address: string): boolean {
+  return isLoopback(address) || unixPath(address) !== undefined;
 }
 
 /** `SIGNING_KEY_FILE` finds `signingKeyFile`. */

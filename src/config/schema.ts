@@ -21,6 +21,19 @@ const port = (standard: number) =>
   Type.Integer({ minimum: 0, maximum: 65535, default: standard, description: '0: any free port' });
 const roleSchema = Type.Enum([...ROLES]);
 
+const announceSchema = Type.Object(
+  {
+    address: Type.String({ minLength: 1, maxLength: 107, description: 'IP address' }),
+    port: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: 65535, description: 'left out: that of the listener' }),
+    ),
+  },
+  {
+    additionalProperties: false,
+    description: 'where nodes reach this process, when that is not where it listens (0.0.0.0, NAT)',
+  },
+);
+
 export const configSchema = Type.Object(
   {
     roles: Type.Array(roleSchema, {
@@ -28,6 +41,14 @@ export const configSchema = Type.Object(
       minItems: 1,
       uniqueItems: true,
       description: 'what this process does',
+    }),
+    drainSeconds: Type.Integer({
+      minimum: 0,
+      maximum: 300,
+      default: 5,
+      description:
+        'at its stop a process says that it will not serve, answers for so long all the same, and then closes: long ' +
+        'enough for Envoys to be told (about 2 s)',
     }),
     log: Type.Object(
       {
@@ -50,11 +71,27 @@ export const configSchema = Type.Object(
     rego: regoOptions,
     policy: policyOptions,
     authz: Type.Object(
-      { ...grpcOptionsSchema.properties, ...extAuthzOptionsSchema.properties, port: port(9191) },
+      {
+        ...grpcOptionsSchema.properties,
+        ...extAuthzOptionsSchema.properties,
+        port: port(9191),
+        announce: Type.Optional(announceSchema),
+      },
       { additionalProperties: false, default: {}, description: 'ext_authz and health over gRPC' },
     ),
     control: Type.Object(
-      { ...grpcOptionsSchema.properties, port: port(18000), envoyTls: Type.Optional(envoyTlsSchema) },
+      {
+        ...grpcOptionsSchema.properties,
+        port: port(18000),
+        envoyTls: Type.Optional(envoyTlsSchema),
+        checkTimeoutMs: Type.Integer({
+          minimum: 50,
+          maximum: 10_000,
+          default: 500,
+          description:
+            'how long a node waits for a Check; half of it for a connection, and then it tries another one',
+        }),
+      },
       { additionalProperties: false, default: {}, description: 'delta ADS over gRPC' },
     ),
     admin: Type.Object(

@@ -32,6 +32,13 @@ export interface DenyResponse {
   readonly body: string;
 }
 
+/** The revision that was live, and the journal entry that made it so. */
+export interface DecidedBy {
+  readonly policy: string;
+  readonly revision: string;
+  readonly seq: number;
+}
+
 export type Decision =
   | {
       readonly effect: 'allow';
@@ -44,4 +51,6 @@ export type Decision =
       readonly reason: DenyReason;
       readonly response: DenyResponse;
       readonly dynamicMetadata: JsonObject;
+      /** undefined: no policy was asked */
+      readonly decidedBy?: DecidedBy;
     };

@@ -10,6 +10,13 @@ const MAX_BYTES = 2048;
 const MAX_TRUST_DOMAIN_BYTES = 255;
 const SPIFFE_ID = /^spiffe:\/\/([a-z0-9._-]+)((?:\/[A-Za-z0-9._-]+)+)$/;
 
+const TRUST_DOMAIN = /^[a-z0-9._-]{1,255}$/;
+
+/** Whether a name can be the trust domain of SPIFFE IDs as they are (SPIFFE-ID standard, section 2.1). */
+export function isTrustDomain(text: string): boolean {
+  return TRUST_DOMAIN.test(text);
+}
+
 export function isSpiffeId(text: string): boolean {
   if (text.length > MAX_BYTES) return false;
   const [whole, trustDomain = '', path = ''] = SPIFFE_ID.exec(text) ?? [];

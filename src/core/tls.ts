@@ -5,6 +5,13 @@ import { Type } from 'typebox';
 export interface TlsCredentials {
   /** a client must show a certificate of the authorities in `context()` */
   readonly verifiesClients: boolean;
+  /**
+   * Why a client whose certificate the authorities verify is refused all the same, for example a revoked one; undefined:
+   * it is not. Asked for each new connection, and for the open ones when `onDoubt` says so.
+   */
+  refusalOf?(certificate: Uint8Array): string | undefined;
+  /** Calls the listener when `refusalOf` may answer otherwise than before. */
+  onDoubt?(listener: () => void): void;
   /** what new connections get now */
   context(): SecureContextOptions;
   /** Calls the listener with each later context. */

@@ -16,6 +16,8 @@ import { type Selection, type ServiceLookup, selectPolicy } from './select-polic
 export interface RunningPolicy {
   readonly name: string;
   readonly revision: string;
+  /** of its release */
+  readonly seq: number;
   /** @param input  JSON in UTF-8. Throws when it cannot be evaluated. */
   evaluate(entrypoint: string, input: Uint8Array): RawResult;
 }
@@ -67,7 +69,11 @@ export async function decide(
   if (policy === undefined) {
     throw new Failure('policy_not_loaded', `the policy ${selection.policy} has no released revision`);
   }
-  return toDecision(evaluate(policy, selection, request.writeInput(toIdentity(principal))));
+  const decision = toDecision(evaluate(policy, selection, request.writeInput(toIdentity(principal))));
+  // an allow is not logged, and pays nothing for the log
+  if (decision.effect === 'allow') return decision;
+  const { name, revision, seq } = policy;
+  return { ...decision, decidedBy: { policy: name, revision, seq } };
 }
 
 /**

@@ -5,7 +5,7 @@
  * A denial, and what the caller has done wrong, stand at the level of `authz.logDenied`; what went wrong on our side
  * stands at `warn`. Of each of the two at most so many lines a second: the next line says how many were left out.
  */
-import type { DenyReason } from '../core/decision.ts';
+import type { DecidedBy, DenyReason } from '../core/decision.ts';
 import type { Failure } from '../core/failure.ts';
 import { createLineLimit } from '../telemetry/line-limit.ts';
 import { type LogFields, type Logger, writesLevel } from '../telemetry/logger.ts';
@@ -14,7 +14,12 @@ import type { ExtAuthzOptions } from './options.ts';
 
 export interface CheckLog {
   /** @param request  undefined: it could not be read */
-  denied(decisionId: string, reason: DenyReason, request: CheckRequest | undefined): void;
+  /** @param decidedBy  undefined: no policy was asked */
+  denied(
+    decisionId: string,
+    { reason, decidedBy }: { readonly reason: DenyReason; readonly decidedBy?: DecidedBy },
+    request: CheckRequest | undefined,
+  ): void;
   failed(decisionId: string, failure: Failure, request: CheckRequest | undefined): void;
 }
 
@@ -36,7 +41,8 @@ export function createCheckLog(logger: Logger, { logDenied = 'debug' }: ExtAuthz
   };
 
   return {
-    denied: (decisionId, reason, request) => refuse('a Check was denied', { decisionId, reason }, request),
+    denied: (decisionId, { reason, decidedBy }, request) =>
+      refuse('a Check was denied', { decisionId, reason, ...(decidedBy && { decidedBy }) }, request),
     failed(decisionId, failure, request) {
       const { code, detail, cause } = failure;
       if (failure.row.http < 500) {

@@ -76,7 +76,7 @@ export function createCheckHandler(deps: CheckDeps): CheckHandler {
       const decision = await decide(asked, call, atMs);
       const response = toCheckResponse(decision, decisionId);
       checks.add({ effect: decision.effect, reason: decision.reason });
-      if (decision.effect === 'deny') log.denied(decisionId, decision.reason, asked);
+      if (decision.effect === 'deny') log.denied(decisionId, decision, asked);
       return response;
     } catch (thrown) {
       const failure = Failure.from(thrown);

@@ -12,11 +12,18 @@ const tlsOptionsSchema = Type.Object(
           'its certificate says: `spiffe://<trust domain>/node/<id>`',
       }),
     ),
+    enrolledNodes: Type.Optional(
+      Type.Boolean({
+        description:
+          'nodes that were enrolled here are trusted (`chancery node enrol`), without a file; alone or beside ' +
+          '`clientCaFile`',
+      }),
+    ),
     trustDomain: Type.Optional(
       Type.String({
         minLength: 1,
         maxLength: 255,
-        description: 'the only trust domain of node certificates; left out: any that the authorities sign',
+        description: 'the only trust domain of certificates by `clientCaFile`; left out: any that it signs',
       }),
     ),
   },
@@ -28,10 +35,19 @@ export const grpcOptionsSchema = Type.Object(
   {
     address: Type.String({
       minLength: 1,
-      maxLength: 45,
+      maxLength: 107,
       default: '127.0.0.1',
-      description: 'IP address to listen on; one that others can reach needs `tls.clientCaFile`',
+      description:
+        'IP address to listen on, or `unix:/path`; an address that others can reach needs `tls.enrolledNodes` or ' +
+        '`tls.clientCaFile`',
     }),
+    socketMode: Type.Optional(
+      Type.String({
+        pattern: '^0[0-7]{3}$',
+        description:
+          'of the file of a Unix socket; who may write to it is believed as this machine is; default 0660',
+      }),
+    ),
     tls: Type.Optional(tlsOptionsSchema),
     insecure: Type.Optional(
       Type.Boolean({
@@ -40,6 +56,15 @@ export const grpcOptionsSchema = Type.Object(
       }),
     ),
     port: Type.Integer({ minimum: 0, maximum: 65535, description: '0: any free port' }),
+    maxConnectionAgeSeconds: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 604_800,
+        description:
+          'a connection is ended gracefully after this time, and the next one shows the newest certificates; ' +
+          'default 3600 where clients must show certificates, else no end',
+      }),
+    ),
     maxMessageBytes: Type.Integer({
       minimum: 1024,
       maximum: 64 * 1024 * 1024,

@@ -7,6 +7,8 @@ import { createServer, type TLSSocket } from 'node:tls';
 import { type Server as GrpcServer, ServerCredentials } from '@grpc/grpc-js';
 import type { TlsCredentials } from '../core/tls.ts';
 import type { LogFields, Logger } from '../telemetry/logger.ts';
+import { createPeerLineLimit } from '../telemetry/peer-line-limit.ts';
+import type { DoorMeasures } from './measures.ts';
 
 export interface TlsListener {
   /** @returns the port; rejects with the error of the socket */
@@ -17,7 +19,11 @@ export interface TlsListener {
 
 const HANDSHAKE_MS = 5_000;
 const MAX_LOGGED_NAMES = 256;
+/** a second */
+const LOG_LINES = { perPeer: 10, total: 100 };
 const NO_CERTIFICATE = 'no certificate';
+/** for the metric, whose labels are a closed list; the log has the code */
+const OTHER_REASON = 'another reason';
 
 /** What OpenSSL's codes mean to whoever looks for the client; other codes stand for themselves. */
 const REASONS: Readonly<Record<string, string>> = {
@@ -35,6 +41,7 @@ export function createTlsListener(
   server: GrpcServer,
   credentials: TlsCredentials,
   logger: Logger,
+  door?: DoorMeasures,
 ): TlsListener {
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
   let isOpen = true;
@@ -48,9 +55,19 @@ export function createTlsListener(
     rejectUnauthorized: false,
   });
   credentials.onChange((context) => port.setSecureContext(context));
+  /** those that have reached the gRPC server */
+  const connections = new Set<TLSSocket>();
 
-  const refuse = (fields: LogFields, code = 'unknown'): void => {
-    logger.warn(
+  const lines = createPeerLineLimit(LOG_LINES);
+  const warn = (socket: Socket, fields: LogFields, message: string): void => {
+    const suppressed = lines.take(socket.remoteAddress ?? 'unknown', performance.now());
+    if (suppressed === undefined) return;
+    logger.warn({ peer: addressOf(socket), ...fields, ...(suppressed > 0 && { suppressed }) }, message);
+  };
+  const refuse = (socket: Socket, code = 'unknown', fields: LogFields = {}): void => {
+    door?.refused(REASONS[code] ?? (code === NO_CERTIFICATE ? code : OTHER_REASON));
+    warn(
+      socket,
       { ...fields, code, reason: REASONS[code] ?? code },
       'a client was refused in its TLS handshake',
     );
@@ -63,19 +80,39 @@ export function createTlsListener(
     }
     if (verifiesClients && !socket.authorized) {
       const { raw, subjectaltname } = socket.getPeerCertificate();
-      const fields = { peer: addressOf(socket), names: subjectaltname?.slice(0, MAX_LOGGED_NAMES) };
+      const names = subjectaltname?.slice(0, MAX_LOGGED_NAMES);
       // typed as an Error, but it is the code alone
-      refuse(fields, raw === undefined ? NO_CERTIFICATE : String(socket.authorizationError));
+      refuse(socket, raw === undefined ? NO_CERTIFICATE : String(socket.authorizationError), { names });
       socket.destroy();
       return;
     }
     rememberCertificate(socket);
+    if (cutIfRefused(socket)) return;
+    connections.add(socket);
+    door?.opened();
+    socket.once('close', () => {
+      connections.delete(socket);
+      door?.closed();
+    });
     injector.injectConnection(socket);
   };
+  /** @returns whether it was */
+  const cutIfRefused = (socket: TLSSocket): boolean => {
+    const { raw, subjectaltname } = socket.getPeerCertificate();
+    const reason = raw && credentials.refusalOf?.(raw);
+    if (reason === undefined) return false;
+    const names = subjectaltname?.slice(0, MAX_LOGGED_NAMES);
+    warn(socket, { names, reason }, 'a connection was cut');
+    socket.destroy();
+    return true;
+  };
+  credentials.onDoubt?.(() => {
+    for (const socket of connections) cutIfRefused(socket);
+  });
 
   port.on('secureConnection', accept);
   port.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
-    refuse({ peer: addressOf(socket) }, error.code);
+    refuse(socket, error.code);
   });
 
   return {

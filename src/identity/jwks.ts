@@ -17,7 +17,12 @@ const MAX_JWKS_BYTES = 512 * 1024;
 export function createIssuerKeys(
   jwksUri: string,
   options: IdentityOptions,
-  deps: { readonly clock: Clock; readonly fetch: Fetch },
+  deps: {
+    readonly clock: Clock;
+    readonly fetch: Fetch;
+    /** the issuer was asked */
+    readonly onRead?: (isGood: boolean) => void;
+  },
 ): JWTVerifyGetKey {
   let failedAtMs = Number.NEGATIVE_INFINITY;
   const cooldownMs = options.jwksCooldownSeconds * 1000;
@@ -25,7 +30,14 @@ export function createIssuerKeys(
   const isCoolingDown = (): boolean => deps.clock.nowMs() - failedAtMs < cooldownMs;
   const read: Fetch = async (url, init) => {
     if (isCoolingDown()) throw new Error('the last reading failed a moment ago');
-    return limited(await deps.fetch(url, init));
+    let isGood = false;
+    try {
+      const answer = await limited(await deps.fetch(url, init));
+      isGood = true;
+      return answer;
+    } finally {
+      deps.onRead?.(isGood);
+    }
   };
   const keys = createRemoteJWKSet(new URL(jwksUri), {
     timeoutDuration: options.jwksTimeoutMs,

@@ -18,6 +18,8 @@ export interface JwtDeps {
   readonly clock: Clock;
   /** default: the one of the platform */
   readonly fetch?: Fetch;
+  /** an issuer was asked for its keys */
+  readonly onKeysRead?: (issuer: string, isGood: boolean) => void;
 }
 
 interface VerifiedToken {
@@ -49,7 +51,11 @@ export function createJwtVerifier(deps: JwtDeps): (token: string) => Promise<Use
     if (verifier === undefined) {
       const fetchKeys = deps.fetch ?? ((url, init) => fetch(url, init));
       verifier = {
-        keys: createIssuerKeys(record.value.jwksUri, options, { clock, fetch: fetchKeys }),
+        keys: createIssuerKeys(record.value.jwksUri, options, {
+          clock,
+          fetch: fetchKeys,
+          onRead: (isGood) => deps.onKeysRead?.(record.name, isGood),
+        }),
         verified: new LRUCache({ max: options.tokenCacheEntries }),
       };
       verifiers.set(record, verifier);

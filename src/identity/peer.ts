@@ -1,7 +1,7 @@
-import { X509Certificate } from 'node:crypto';
 import type { Clock } from '../core/clock.ts';
 import { isLoopback } from '../core/loopback.ts';
 import type { Logger } from '../telemetry/logger.ts';
+import type { IssuedCertificates } from './issued-certificates.ts';
 import { spiffeIdOf } from './workload.ts';
 
 /** What the other end of a gRPC connection may say and be believed. */
@@ -28,8 +28,10 @@ export function peerClaims(peer: string): PeerClaims {
 }
 
 export interface NodeTrust {
-  /** of the nodes' SPIFFE IDs; undefined: whatever the authority signs */
+  /** of SPIFFE IDs that another authority has signed; undefined: whatever it signs */
   readonly trustDomain?: string | undefined;
+  /** certificates of our own authorities: whose they are is what the journal says, not what they say */
+  readonly issued: IssuedCertificates;
   /** a node that was deleted is nobody, however long its certificate lasts */
   readonly isRegistered: (nodeId: string) => boolean;
   readonly clock: Clock;
@@ -37,18 +39,19 @@ export interface NodeTrust {
 }
 
 interface NodeCertificate {
-  /** undefined: it names no node */
-  readonly nodeId: string | undefined;
+  /** undefined: it names no node, or was revoked */
+  nodeId(): string | undefined;
   readonly expiresAtMs: number;
 }
 
-const NO_NODE: NodeCertificate = { nodeId: undefined, expiresAtMs: 0 };
+const NO_NODE: NodeCertificate = { nodeId: () => undefined, expiresAtMs: 0 };
 const NODE_ID = /^spiffe:\/\/([^/]+)\/node\/([^/]+)$/;
 
 /**
  * On a port that verifies client certificates, a node is what its certificate says, `spiffe://<trust domain>/node/<id>`
  * as the only URI SAN, and where it connects from means nothing. Another certificate of the same authority proves
- * that its holder may connect, and no more. A connection may outlast the certificate; what it may claim does not.
+ * that its holder may connect, and no more. A connection may outlast the certificate, and a certificate that was
+ * issued here its revocation; what they may claim does not.
  *
  * @returns for a peer's address and its verified certificate (DER; the same object on each call of one connection)
  */
@@ -56,21 +59,33 @@ export function certificateClaims(trust: NodeTrust): (peer: string, certificate?
   const { isRegistered, clock, logger } = trust;
   const known = new WeakMap<Uint8Array, NodeCertificate>();
 
-  const read = (peer: string, certificate: Uint8Array): NodeCertificate => {
-    const node = readNodeCertificate(certificate, trust.trustDomain);
-    if (node.nodeId === undefined) {
-      logger.warn({ peer }, 'a certificate names no node: what its holder says of clients does not count');
-    }
+  /** of a connection, what was told last: once, not with each call */
+  const told = new WeakMap<Uint8Array, string>();
+
+  const read = (certificate: Uint8Array): NodeCertificate => {
+    const node = readNodeCertificate(certificate, trust);
     known.set(certificate, node);
     return node;
   };
 
   return (peer, certificate) => {
     if (certificate === undefined) return NOBODY;
-    const { nodeId, expiresAtMs } = known.get(certificate) ?? read(peer, certificate);
-    const holds = nodeId !== undefined && clock.nowMs() < expiresAtMs;
+    const node = known.get(certificate) ?? read(certificate);
+    const nodeId = node.nodeId();
+    const holds = nodeId !== undefined && clock.nowMs() < node.expiresAtMs;
+    const enrolled = holds && isRegistered(nodeId);
+    if (!enrolled) {
+      const why = nodeId === undefined ? 'names no node' : holds ? 'is of no registered node' : 'has expired';
+      if (told.get(certificate) !== why) {
+        told.set(certificate, why);
+        logger.warn(
+          { peer, node: nodeId },
+          `a certificate ${why}: what its holder says of clients does not count`,
+        );
+      }
+    }
     return {
-      enrolled: holds && isRegistered(nodeId),
+      enrolled,
       mayClaimNode(claimed) {
         if (holds && claimed === nodeId) return true;
         logger.warn({ peer, claimed, certificate: nodeId ?? 'none' }, 'a peer claims a node that it is not');
@@ -80,12 +95,14 @@ export function certificateClaims(trust: NodeTrust): (peer: string, certificate?
   };
 }
 
-function readNodeCertificate(der: Uint8Array, trustDomain: string | undefined): NodeCertificate {
+function readNodeCertificate(der: Uint8Array, { issued, trustDomain }: NodeTrust): NodeCertificate {
   try {
-    const certificate = new X509Certificate(der);
-    const [, domain, nodeId] = NODE_ID.exec(spiffeIdOf(certificate) ?? '') ?? [];
-    const isOurs = trustDomain === undefined || domain === trustDomain;
-    return { nodeId: isOurs ? nodeId : undefined, expiresAtMs: certificate.validToDate.getTime() };
+    const { parsed, isOurs, nodeId } = issued.read(der);
+    const expiresAtMs = parsed.validToDate.getTime();
+    if (isOurs) return { nodeId, expiresAtMs };
+    const [, domain, named] = NODE_ID.exec(spiffeIdOf(parsed) ?? '') ?? [];
+    const isTrusted = trustDomain === undefined || domain === trustDomain;
+    return { nodeId: () => (isTrusted ? named : undefined), expiresAtMs };
   } catch {
     return NO_NODE;
   }

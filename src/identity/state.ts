@@ -1,13 +1,17 @@
 /** The issuers, folded from the journal. */
 import { Type } from 'typebox';
-import { Check } from 'typebox/value';
+import { isOfForm } from '../core/compiled-check.ts';
 import type { Digest } from '../core/digest.ts';
 import { Failure } from '../core/failure.ts';
 import type { ChangedKey, FoldedEntry, Reducer } from '../journal/fold.ts';
+import { expectRecord, placeMembers, type Section } from '../journal/section.ts';
 import { type Issuer, issuerSchema } from './model.ts';
 
-/** One issuer. A change makes a new record, so that what was derived from the old one is left behind with it. */
-export interface IssuerRecord {
+/**
+ * One issuer. A change makes a new record, so that what was derived from the old one is left behind with it. A type,
+ * since an interface is no JsonObject.
+ */
+export type IssuerRecord = {
   readonly name: string;
   readonly value: Issuer;
   /** of the entry that put it */
@@ -15,7 +19,7 @@ export interface IssuerRecord {
   readonly seq: number;
   /** RFC 3339 */
   readonly at: string;
-}
+};
 
 export interface IssuersView {
   get(name: string): IssuerRecord | undefined;
@@ -32,9 +36,10 @@ export interface Issuers {
 
 const putSchema = Type.Object({ name: Type.String(), issuer: issuerSchema });
 const deleteSchema = Type.Object({ name: Type.String() });
+const recordSchema = Type.Object({ name: Type.String(), value: issuerSchema, ...placeMembers });
 
 export function createIssuers(): Issuers {
-  const records = new Map<string, IssuerRecord>();
+  let records = new Map<string, IssuerRecord>();
   const byIssuer = new Map<string, IssuerRecord | 'several'>();
 
   const index = (): void => {
@@ -45,8 +50,22 @@ export function createIssuers(): Issuers {
     }
   };
 
+  const section: Section = {
+    name: 'issuers',
+    version: 1,
+    capture: () => [...records.values()],
+    restore(captured) {
+      const restored = captured.map((one) => expectRecord(recordSchema, one, 'issuers'));
+      const changed = new Set([...records.keys(), ...restored.map(({ name }) => name)]);
+      records = new Map(restored.map((record) => [record.name, record]));
+      index();
+      return new Set([...changed].map(keyOf));
+    },
+  };
+
   return {
     reducer: {
+      section,
       kinds: ['issuer.put', 'issuer.delete'],
       apply(entry) {
         const changed = entry.kind === 'issuer.put' ? put(entry, records) : remove(entry, records);
@@ -67,14 +86,20 @@ export function createIssuers(): Issuers {
 
 function put(entry: FoldedEntry, records: Map<string, IssuerRecord>): readonly ChangedKey[] {
   const { body, digest, seq, at } = entry;
-  if (!Check(putSchema, body)) throw new Failure('internal', `entry ${seq}: the body is no issuer`);
+  if (!isOfForm(putSchema, body)) throw new Failure('internal', `entry ${seq}: the body is no issuer`);
+  // to the end: the order is that of the entries
+  records.delete(body.name);
   records.set(body.name, { name: body.name, value: body.issuer, digest, seq, at });
-  return [`issuer/${body.name}`];
+  return [keyOf(body.name)];
 }
 
 function remove(entry: FoldedEntry, records: Map<string, IssuerRecord>): readonly ChangedKey[] {
   const { body, seq } = entry;
-  if (!Check(deleteSchema, body)) throw new Failure('internal', `entry ${seq}: the body names no issuer`);
+  if (!isOfForm(deleteSchema, body)) throw new Failure('internal', `entry ${seq}: the body names no issuer`);
   records.delete(body.name);
-  return [`issuer/${body.name}`];
+  return [keyOf(body.name)];
+}
+
+function keyOf(name: string): ChangedKey {
+  return `issuer/${name}`;
 }

@@ -16,6 +16,18 @@ export interface TlsFileNames {
   readonly privateKeyFile: string;
   /** with it, clients must show a certificate of these authorities */
   readonly clientCaFile?: string;
+  /** with it, clients must show a certificate of these authorities, or of those of `TlsFilesDeps.nodes` */
+  readonly enrolledNodes?: boolean;
+}
+
+/** The authorities of this instance's own nodes, as the journal has them, and what became of their certificates. */
+export interface NodeAuthorities {
+  /** PEM, one each */
+  certificates(): readonly string[];
+  /** as `TlsCredentials.refusalOf` */
+  refusalOf(certificate: Uint8Array): string | undefined;
+  /** @returns a function that ends it */
+  onChange(listener: (what: 'authorities' | 'certificates') => void): () => void;
 }
 
 export interface TlsFilesDeps {
@@ -23,6 +35,7 @@ export interface TlsFilesDeps {
   readonly option: string;
   readonly logger: Logger;
   readonly random: RandomBytes;
+  readonly nodes?: NodeAuthorities;
   /** default 10 s */
   readonly pollMs?: number;
 }
@@ -44,14 +57,16 @@ const NO_TICKETS = constants.SSL_OP_NO_TICKET;
 
 /** @throws Failure request_malformed  when the files cannot be used; `detail` says which and why, without its path */
 export function openTlsFiles(files: TlsFileNames, deps: TlsFilesDeps): TlsCredentials {
-  const { option, logger, random, pollMs = POLL_MS } = deps;
+  const { option, logger, random, nodes, pollMs = POLL_MS } = deps;
   const listeners: ((context: SecureContextOptions) => void)[] = [];
-  let loaded = load(files, option);
+  const doubters: (() => void)[] = [];
+  const ofNodes = (): readonly string[] => (files.enrolledNodes && nodes?.certificates()) || [];
+  let loaded = load(files, option, ofNodes());
   let lastTrouble = '';
 
   const look = (): void => {
     try {
-      const next = load(files, option);
+      const next = load(files, option, ofNodes());
       lastTrouble = '';
       if (next.content === loaded.content) return;
       loaded = next;
@@ -82,21 +97,30 @@ export function openTlsFiles(files: TlsFileNames, deps: TlsFilesDeps): TlsCreden
     ).unref();
   };
   pollAgain();
+  const unfollow = nodes?.onChange((what) => {
+    if (what === 'authorities') look();
+    else for (const doubt of doubters) doubt();
+  });
 
   return {
-    verifiesClients: files.clientCaFile !== undefined,
+    verifiesClients: files.clientCaFile !== undefined || files.enrolledNodes === true,
+    ...(nodes && { refusalOf: (certificate) => nodes.refusalOf(certificate) }),
+    onDoubt: (listener) => void doubters.push(listener),
     context: () => loaded.context,
     onChange: (listener) => void listeners.push(listener),
     close() {
+      unfollow?.();
       clearTimeout(soon);
       clearTimeout(poll);
       for (const watcher of watchers) watcher.close();
       listeners.length = 0;
+      doubters.length = 0;
     },
   };
 }
 
-function load({ certificateFile, privateKeyFile, clientCaFile }: TlsFileNames, option: string): Loaded {
+function load(files: TlsFileNames, option: string, ofNodes: readonly string[]): Loaded {
+  const { certificateFile, privateKeyFile, clientCaFile, enrolledNodes } = files;
   const cert = read(certificateFile, `${option}.certificateFile`);
   const key = read(privateKeyFile, `${option}.privateKeyFile`);
   if ((statSync(privateKeyFile).mode & WORLD_READABLE) !== 0) {
@@ -109,10 +133,12 @@ function load({ certificateFile, privateKeyFile, clientCaFile }: TlsFileNames, o
   // Node takes an authority file without any certificate for one with none to trust, and says nothing
   if (ca !== undefined) parseCertificate(ca, `${option}.clientCaFile`);
   const { validTo } = parseCertificate(cert, `${option}.certificateFile`);
+  const trusted = [...(ca === undefined ? [] : [ca]), ...ofNodes];
   const context: SecureContextOptions = {
     cert,
     key,
-    ...(ca === undefined ? {} : { ca }),
+    // a list also when it is empty: left out, it would be everybody whom this machine trusts
+    ...(ca === undefined && !enrolledNodes ? {} : { ca: trusted }),
     minVersion: 'TLSv1.2',
     secureOptions: NO_TICKETS,
   };
@@ -121,7 +147,7 @@ function load({ certificateFile, privateKeyFile, clientCaFile }: TlsFileNames, o
   } catch (cause) {
     throw new Failure('request_malformed', `${option}: key and certificates do not fit together`, { cause });
   }
-  return { context, content: [cert, key, ca ?? ''].join('\n'), notAfter: validTo };
+  return { context, content: [cert, key, ...trusted].join('\n'), notAfter: validTo };
 }
 
 function read(file: string, option: string): string {

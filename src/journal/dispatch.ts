@@ -6,8 +6,8 @@ import { ENTRY_KINDS, type EntryKind, isEntryKind } from './kinds.ts';
 
 export type Dispatch = (entry: FoldedEntry) => readonly ChangedKey[];
 
-/** The follower reads genesis itself. */
-const WITHOUT_REDUCER: readonly EntryKind[] = ['journal.genesis'];
+/** What says how the journal goes on is read where it is verified. */
+export const WITHOUT_REDUCER: readonly EntryKind[] = ['journal.genesis', 'journal.adopt'];
 
 /**
  * @throws TypeError  when a kind has no reducer, or two: an entry that nobody folds would be a change that is

@@ -7,8 +7,10 @@
 import type { Digest } from '../core/digest.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { Position } from '../core/position.ts';
+import type { ChangedKey } from './changed-key.ts';
 import type { ActorId, CommitId, Draft } from './journal.ts';
 import type { EntryKind } from './kinds.ts';
+import type { Section } from './section.ts';
 
 /** An entry whose chain, signature and body digest have been verified, with its body lifted to the current schema. */
 export interface FoldedEntry {
@@ -22,12 +24,13 @@ export interface FoldedEntry {
   readonly body: JsonObject;
 }
 
-/** `<kind of object>/<name>`, for example `service/orders`, `grant/orders/web`, `policy/quickstart`, `settings` */
-export type ChangedKey = string;
+export type { ChangedKey };
 
 export interface Reducer {
   readonly kinds: readonly EntryKind[];
   apply(entry: FoldedEntry): readonly ChangedKey[];
+  /** what it has folded, for checkpoints */
+  readonly section: Section;
 }
 
 /** Published once per applied commit. */

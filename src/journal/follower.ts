@@ -2,7 +2,7 @@
  * The follower reads the journal, verifies it and folds it: whole commits, in order, each exactly once.
  *
  * A hint or the jittered poll makes it look; what it believes is only what verifies. Where the journal is not the
- * one that it knows, it stays on its last good state and says so in `trouble()`.
+ * one that it knows, it stays on its last good state and says so in `trouble()`, until `rebase.ts` ends that.
  */
 import type { Clock } from '../core/clock.ts';
 import { Failure } from '../core/failure.ts';
@@ -10,27 +10,24 @@ import type { Position } from '../core/position.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { until } from './deadline.ts';
-import { createDispatch, type Dispatch, toFoldedEntry } from './dispatch.ts';
-import type { Applied, ChangedKey, Follower, Reducer } from './fold.ts';
+import type { Follower, Reducer } from './fold.ts';
+import { type AppliedListener, type CapturedState, FoldedState } from './folded-state.ts';
 import { createFollowerMeasures, type FollowerMeasures } from './follower-measures.ts';
 import type { Genesis } from './genesis.ts';
-import { EMPTY_HEAD, type Journal, type StoredCommit } from './journal.ts';
+import type { Journal, StoredCommit } from './journal.ts';
 import { expectKnownHead } from './known-head.ts';
 import { createPoller } from './poller.ts';
 import { jittered, type RandomBytes } from './random.ts';
+import { createDivergence, type Divergence } from './rebase.ts';
 import type { Tip } from './seal.ts';
-import {
-  CHAIN_START,
-  type ChainState,
-  type Expectations,
-  type VerifiedEntry,
-  verifyCommit,
-} from './verify.ts';
+import type { ChainState, Expectations } from './verify.ts';
 
 export interface FollowerOptions {
   readonly journal: Journal;
-  /** exactly one for each kind of entry but `journal.genesis` */
+  /** exactly one for each kind of entry but those that say how the journal goes on */
   readonly reducers: readonly Reducer[];
+  /** The same again, empty: what a replica that diverged changes over to. Without it, only another start ends that. */
+  readonly createReducers?: () => readonly Reducer[];
   /** the pin of genesis, and whose journal it must be */
   readonly expectations?: Expectations;
   readonly logger: Logger;
@@ -45,11 +42,19 @@ export interface FollowerOptions {
 
 export interface JournalFollower extends Follower {
   /**
-   * Catches up, then follows until `signal` is aborted or `close` is called.
+   * Catches up, then follows until `signal` is aborted or `close` is called. With a state that was restored it follows
+   * also when the store is away: what it has is what there was.
    *
    * @throws Failure as `sync`; then it does not follow
    */
   start(signal: AbortSignal): Promise<Position>;
+  onApplied(listener: AppliedListener): () => void;
+  /** Cheap, and whole: between two commits. @returns undefined before the first one */
+  capture(): CapturedState | undefined;
+  /** Before `start`: instead of reading what led to it. @throws Failure as `FoldedState.restore` */
+  restore(state: CapturedState): void;
+  /** Before `start`: a commit that is not from the store; one that is folded already is left out. @throws Failure as `sync` */
+  replay(commit: StoredCommit): void;
   /** Where the next commit is chained to. */
   tip(): Tip;
   /** the chain as far as it is applied, for whoever wants to check what comes next */
@@ -68,36 +73,36 @@ export function createFollower(options: FollowerOptions): JournalFollower {
 
 class Following implements JournalFollower {
   readonly #options: FollowerOptions;
-  readonly #dispatch: Dispatch;
-  readonly #listeners = new Set<(applied: Applied) => void>();
+  readonly #state: FoldedState;
   readonly #stop = new AbortController();
   readonly #measures: FollowerMeasures;
-  #chain = CHAIN_START;
   #trouble: Failure | undefined;
+  #divergence: Divergence | undefined;
   #confirmedAtMs: number | undefined;
   #running: Promise<Position> | undefined;
   #next: Promise<Position> | undefined;
 
   constructor(options: FollowerOptions) {
     this.#options = options;
-    this.#dispatch = createDispatch(options.reducers);
+    this.#state = new FoldedState(options);
     this.#measures = createFollowerMeasures(options.metrics);
+    this.#state.onApplied(({ position }) => this.#measures.applied(position.seq));
   }
 
   position(): Position {
-    return this.#chain.position.seq === 0 ? EMPTY_HEAD : this.#chain.position;
+    return this.#state.position();
   }
 
   tip(): Tip {
-    return { position: this.#chain.position, at: this.#chain.at };
+    return this.#state.tip();
   }
 
   chain(): ChainState {
-    return this.#chain;
+    return this.#state.chain();
   }
 
   genesis(): Genesis | undefined {
-    return this.#chain.genesis;
+    return this.#state.chain().genesis;
   }
 
   confirmedAtMs(): number | undefined {
@@ -108,11 +113,20 @@ class Following implements JournalFollower {
     return this.#trouble?.message;
   }
 
-  onApplied(listener: (applied: Applied) => void): () => void {
-    // one function of its own per call: the same one may listen twice
-    const own = (applied: Applied): void => listener(applied);
-    this.#listeners.add(own);
-    return () => this.#listeners.delete(own);
+  onApplied(listener: AppliedListener): () => void {
+    return this.#state.onApplied(listener);
+  }
+
+  capture(): CapturedState | undefined {
+    return this.#state.capture();
+  }
+
+  restore(state: CapturedState): void {
+    this.#state.restore(state);
+  }
+
+  replay(commit: StoredCommit): void {
+    if ((commit.entries[0]?.entry.seq ?? 0) > this.position().seq) this.#state.apply(commit);
   }
 
   /** A sync that has begun may have read already: whoever asks now waits for the next one, all together. */
@@ -135,7 +149,7 @@ class Following implements JournalFollower {
   }
 
   async start(signal: AbortSignal): Promise<Position> {
-    const position = await this.sync(signal);
+    await this.sync(signal).catch((error: unknown) => this.#expectRestored(error));
     const { journal, random, pollMs = 2000 } = this.#options;
     const ended = AbortSignal.any([signal, this.#stop.signal]);
     const poller = createPoller({
@@ -145,7 +159,12 @@ class Following implements JournalFollower {
     });
     journal.follow(poller.hint, ended);
     poller.hint();
-    return position;
+    return this.position();
+  }
+
+  #expectRestored(error: unknown): void {
+    const isAway = error instanceof Failure && error.code === 'store_unavailable';
+    if (!isAway || this.position().seq === 0) throw error;
   }
 
   async close(): Promise<void> {
@@ -173,15 +192,50 @@ class Following implements JournalFollower {
 
   async #catchUp(): Promise<Position> {
     try {
-      if (isFinal(this.#trouble)) throw this.#trouble;
-      await this.#readToHead();
+      // a reducer that threw may have folded half a commit
+      if (this.#trouble?.code === 'internal') throw this.#trouble;
+      await this.#readOrChangeOver();
       this.#settle(undefined);
       return this.position();
     } catch (thrown) {
-      const failure = Failure.from(thrown, 'store_unavailable');
+      const failure = this.#divergence?.failure ?? Failure.from(thrown, 'store_unavailable');
       this.#settle(failure);
       throw failure;
     }
+  }
+
+  /** A replica that starts from a local copy may find at once that the store was adopted without it. */
+  async #readOrChangeOver(): Promise<void> {
+    if (this.#divergence === undefined) {
+      try {
+        return await this.#readToHead();
+      } catch (thrown) {
+        this.#divergence = this.#judge(Failure.from(thrown, 'store_unavailable'));
+      }
+    }
+    await this.#rebase(this.#divergence);
+    await this.#readToHead();
+  }
+
+  async #rebase(divergence: Divergence): Promise<void> {
+    const adopted = await divergence.readAdopted();
+    if (adopted === undefined) throw divergence.failure;
+    const from = this.position();
+    this.#state.restore(adopted);
+    this.#divergence = undefined;
+    this.#options.logger.warn({ from, to: this.position() }, 'the state is that of the adopted journal now');
+  }
+
+  /**
+   * Once it is known that the store has another line, no other face of it is believed: an operator's decision ends
+   * that. So does another start, which reads everything anew.
+   *
+   * @throws Failure  when it is something else
+   */
+  #judge(failure: Failure): Divergence {
+    const isOther = failure.code === 'store_diverged' || failure.code === 'store_mismatch';
+    if (!isOther || this.position().seq === 0) throw failure;
+    return createDivergence(this.chain(), failure, { ...this.#options, signal: this.#stop.signal });
   }
 
   async #readToHead(): Promise<void> {
@@ -192,50 +246,9 @@ class Following implements JournalFollower {
       const commits = await journal.read(this.position().seq, readLimit);
       if (commits.length === 0)
         throw new Failure('store_diverged', 'the store does not give what its head says');
-      for (const commit of commits) this.#apply(commit);
+      for (const commit of commits) this.#state.apply(commit);
     }
     this.#confirmedAtMs = clock.nowMs();
-  }
-
-  #apply(commit: StoredCommit): void {
-    const { state, entries, problems } = verifyCommit(this.#chain, commit, this.#options.expectations);
-    const [problem] = problems;
-    if (problem !== undefined) throw new Failure(problem.code, `seq ${problem.seq}: ${problem.message}`);
-    const changed = this.#fold(entries);
-    this.#chain = state;
-    this.#measures.applied(state.position.seq);
-    this.#publish({ position: state.position, changed });
-  }
-
-  #fold(entries: readonly VerifiedEntry[]): ReadonlySet<ChangedKey> {
-    const folded = entries.map(({ entry, body }) => {
-      // nothing in the chain says that this was to be erased: going on would drop a change, say a revocation
-      if (body === undefined) throw new Failure('store_diverged', `seq ${entry.seq}: the body was erased`);
-      return toFoldedEntry(entry, body);
-    });
-    const changed = new Set<ChangedKey>();
-    for (const entry of folded) {
-      for (const key of this.#foldOne(entry)) changed.add(key);
-    }
-    return changed;
-  }
-
-  #foldOne(entry: Parameters<Dispatch>[0]): readonly ChangedKey[] {
-    try {
-      return this.#dispatch(entry);
-    } catch (cause) {
-      throw new Failure('internal', `seq ${entry.seq}: ${entry.kind} could not be folded`, { cause });
-    }
-  }
-
-  #publish(applied: Applied): void {
-    for (const listener of this.#listeners) {
-      try {
-        listener(applied);
-      } catch (error) {
-        this.#options.logger.error({ error, seq: applied.position.seq }, 'a listener of the journal failed');
-      }
-    }
   }
 
   #settle(failure: Failure | undefined): void {
@@ -247,12 +260,4 @@ class Following implements JournalFollower {
     if (failure === undefined) logger.info({ seq: this.position().seq }, 'following the journal again');
     else logger.error({ error: failure, seq: this.position().seq }, 'the journal cannot be followed');
   }
-}
-
-/**
- * Divergence ends by an operator's decision, not by the store showing another face later; a reducer that threw
- * may have folded half a commit.
- */
-function isFinal(failure: Failure | undefined): failure is Failure {
-  return failure !== undefined && (failure.code === 'store_diverged' || failure.code === 'internal');
 }

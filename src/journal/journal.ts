@@ -71,12 +71,16 @@ export interface Journal {
    * All or nothing, and idempotent by commit id: a commit that is there already is answered with its position.
    *
    * @returns the position of the commit's last entry
-   * @throws Failure object_changed  when the head is no longer `expectedHead`
+   * @throws Failure object_changed  when the head is no longer `expectedHead`; request_malformed when it is beyond the
+   *         limits (`limits.ts`)
    */
   append(commit: StoredCommit, expectedHead: Position): Promise<Position>;
   /** @returns where the commit ends, or undefined when it is not there: resolves an unknown outcome */
   find(id: CommitId): Promise<Position | undefined>;
-  /** Whole commits that begin after `after.seq`, in order, at least one if there is one, at most `limit` entries beyond that. */
+  /**
+   * Whole commits that begin after `afterSeq`, in order: at least one if there is one, beyond that at most `limit`
+   * entries and `MAX_READ_BYTES` of bodies.
+   */
   read(afterSeq: number, limit: number): Promise<readonly StoredCommit[]>;
   head(): Promise<Position>;
   /** Calls `onHint` when there may be something new. A hint says "look"; it never carries truth and may be lost. */
@@ -86,9 +90,25 @@ export interface Journal {
 
 /** Immutable bytes by digest, verified on each read. */
 export interface Blobs {
+  /** To put what is there renews its time, which a collection goes by. @throws Failure request_malformed: too large */
   put(bytes: Uint8Array): Promise<Digest>;
   /** @throws Failure not_found; Failure store_mismatch when the bytes are not those of the digest */
   get(digest: Digest): Promise<Uint8Array>;
+}
+
+/** What a collection needs of a store besides. */
+export interface CollectableBlobs extends Blobs {
+  /** The clock that says when a blob was put, in ms since 1970. */
+  nowMs(): Promise<number>;
+  /** In order of digest, those after `after` that nobody has put since `sinceMs`, at most `limit`. */
+  listOld(sinceMs: number, after: Digest | undefined, limit: number): Promise<readonly Digest[]>;
+  /** Deletes those of them that nobody has put since `sinceMs`, not even since they were listed. */
+  deleteOld(digests: readonly Digest[], sinceMs: number): Promise<DeletedBlobs>;
+}
+
+export interface DeletedBlobs {
+  readonly blobs: number;
+  readonly bytes: number;
 }
 
 export const EMPTY_HEAD: Position = {

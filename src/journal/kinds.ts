@@ -4,6 +4,7 @@
  */
 export const ENTRY_KINDS = {
   'journal.genesis': 1,
+  'journal.adopt': 1,
   'token.issue': 1,
   'token.redeem': 1,
   'token.revoke': 1,
@@ -18,6 +19,10 @@ export const ENTRY_KINDS = {
   'registry.grant.delete': 1,
   'registry.node.put': 1,
   'registry.node.delete': 1,
+  'node.authority.put': 1,
+  'node.enrolment.issue': 1,
+  'node.certificate.issue': 1,
+  'node.certificate.revoke': 1,
 } as const satisfies Record<string, number>;
 
 export type EntryKind = keyof typeof ENTRY_KINDS;

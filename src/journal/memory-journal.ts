@@ -1,9 +1,11 @@
 /** A journal and blobs in memory: for tests, and for `serve` without a store. They keep every promise but durability. */
-import { type Digest, sha256 } from '../core/digest.ts';
+import { type Clock, systemClock } from '../core/clock.ts';
+import { type Digest, sha256, ZERO_DIGEST } from '../core/digest.ts';
 import { Failure } from '../core/failure.ts';
 import type { Position } from '../core/position.ts';
-import { expectAppendable, MAX_BLOB_BYTES, samePosition } from './append-rules.ts';
-import { type Blobs, EMPTY_HEAD, type Journal, type StoredCommit } from './journal.ts';
+import { expectAppendable, expectBlobSize, samePosition } from './append-rules.ts';
+import { type CollectableBlobs, EMPTY_HEAD, type Journal, type StoredCommit } from './journal.ts';
+import { MAX_READ_BYTES } from './limits.ts';
 
 /** @param initial  what is there already, taken as it is (a test may give a damaged one) */
 export function createMemoryJournal(initial: readonly StoredCommit[] = []): Journal {
@@ -32,10 +34,12 @@ export function createMemoryJournal(initial: readonly StoredCommit[] = []): Jour
     async read(afterSeq, limit) {
       const page: StoredCommit[] = [];
       let entries = 0;
+      let bytes = 0;
       for (let index = firstAfter(commits, afterSeq); index < commits.length; index += 1) {
         const commit = commits[index] as StoredCommit;
         entries += commit.entries.length;
-        if (page.length > 0 && entries > limit) break;
+        bytes += bodyBytes(commit);
+        if (page.length > 0 && (entries > limit || bytes > MAX_READ_BYTES)) break;
         page.push(structuredClone(commit));
       }
       return page;
@@ -54,23 +58,41 @@ export function createMemoryJournal(initial: readonly StoredCommit[] = []): Jour
   };
 }
 
-export function createMemoryBlobs(): Blobs {
-  const blobs = new Map<Digest, Uint8Array>();
+export function createMemoryBlobs(clock: Clock = systemClock): CollectableBlobs {
+  const blobs = new Map<Digest, { readonly bytes: Uint8Array; readonly putAtMs: number }>();
+  const isOld = (digest: Digest, sinceMs: number): boolean =>
+    (blobs.get(digest)?.putAtMs ?? Number.POSITIVE_INFINITY) < sinceMs;
   return {
     async put(bytes) {
-      if (bytes.length > MAX_BLOB_BYTES) {
-        throw new Failure('request_malformed', `a blob holds at most ${MAX_BLOB_BYTES} bytes`);
-      }
+      expectBlobSize(bytes);
       const digest = sha256(bytes);
-      blobs.set(digest, Uint8Array.from(bytes));
+      blobs.set(digest, { bytes: Uint8Array.from(bytes), putAtMs: clock.nowMs() });
       return digest;
     },
     async get(digest) {
-      const bytes = blobs.get(digest);
-      if (bytes === undefined) throw new Failure('not_found', 'there is no blob with this digest');
-      return Uint8Array.from(bytes);
+      const blob = blobs.get(digest);
+      if (blob === undefined) throw new Failure('not_found', 'there is no blob with this digest');
+      return Uint8Array.from(blob.bytes);
+    },
+    nowMs: async () => clock.nowMs(),
+    async listOld(sinceMs, after = ZERO_DIGEST, limit) {
+      const old = [...blobs.keys()].filter((digest) => digest > after && isOld(digest, sinceMs));
+      return old.toSorted().slice(0, limit);
+    },
+    async deleteOld(digests, sinceMs) {
+      let bytes = 0;
+      const old = digests.filter((digest) => isOld(digest, sinceMs));
+      for (const digest of old) {
+        bytes += blobs.get(digest)?.bytes.length ?? 0;
+        blobs.delete(digest);
+      }
+      return { blobs: old.length, bytes };
     },
   };
+}
+
+function bodyBytes({ entries }: StoredCommit): number {
+  return entries.reduce((sum, { body }) => sum + (body?.length ?? 0), 0);
 }
 
 function endOf(commit: StoredCommit): Position {

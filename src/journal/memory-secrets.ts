@@ -14,5 +14,11 @@ export function createMemorySealedSecrets(): SealedSecrets {
     async delete(name) {
       secrets.delete(name);
     },
+    // names are ASCII: the order of code units is that of bytes
+    names: async (after, limit) =>
+      [...secrets.keys()]
+        .filter((name) => name > after)
+        .toSorted()
+        .slice(0, limit),
   };
 }

@@ -19,6 +19,19 @@ export const journalOptionsSchema = Type.Object(
     signingKeyFile: Type.Optional(
       Type.String({ minLength: 1, description: 'PKCS#8 PEM, mode 0600; needed by role admin with a store' }),
     ),
+    checkpointEvery: Type.Integer({
+      default: 1_000,
+      minimum: 0,
+      maximum: 1_000_000,
+      description: 'entries after which role admin writes a checkpoint; 0: never',
+    }),
+    localCopy: Type.Optional(
+      Type.String({
+        minLength: 1,
+        description:
+          'folder of this process alone with a copy of the state, to start from while the store is away',
+      }),
+    ),
     pollMs: Type.Integer({
       default: 2_000,
       minimum: 50,

@@ -1,5 +1,5 @@
 /** Key files: for the owner, at most readable by the group. */
-import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, fstatSync, fsyncSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { Failure } from '../core/failure.ts';
 
 /**
@@ -19,6 +19,29 @@ export function readPrivateFile(path: string, what: string): Buffer {
       throw new Failure('store_mismatch', `${what} is open to others; its mode should be 0600`);
     }
     return readFileSync(file);
+  } finally {
+    closeSync(file);
+  }
+}
+
+/**
+ * A new file with mode 0600, on the disk when this returns.
+ *
+ * @param what  as of `readPrivateFile`
+ * @throws Failure already_exists  a key is never written over
+ */
+export function writePrivateFile(path: string, content: string | Uint8Array, what: string): void {
+  let file: number;
+  try {
+    file = openSync(path, 'wx', 0o600);
+  } catch (cause) {
+    const exists = cause instanceof Error && 'code' in cause && cause.code === 'EEXIST';
+    if (exists) throw new Failure('already_exists', `${what} exists already`, { cause });
+    throw new Failure('internal', `${what} cannot be written`, { cause });
+  }
+  try {
+    writeFileSync(file, content);
+    fsyncSync(file);
   } finally {
     closeSync(file);
   }

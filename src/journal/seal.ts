@@ -6,13 +6,9 @@ import type { Position } from '../core/position.ts';
 import { bodyDigest, entryDigest, SALT_BYTES, signedBytes, type UnsealedEntry } from './entry-bytes.ts';
 import type { ActorId, CommitId, Draft, StoredCommit } from './journal.ts';
 import { ENTRY_KINDS, type EntryKind } from './kinds.ts';
+import { COMMIT_LIMITS, isWithinLimits } from './limits.ts';
 import type { RandomBytes } from './random.ts';
 import { type SigningKey, signWith } from './signing-key.ts';
-
-/** Larger things are blobs. */
-export const MAX_BODY_BYTES = 1_048_576;
-export const MAX_COMMIT_ENTRIES = 1024;
-export const MAX_COMMIT_BYTES = 8 * MAX_BODY_BYTES;
 
 const COMMIT_ID = /^[A-Za-z0-9._:-]{1,128}$/;
 const ACTOR_ID = /^[\x21-\x7e]{1,256}$/;
@@ -76,14 +72,8 @@ function canonicalBody(draft: Draft): string {
 }
 
 function expectWithinLimits(bodies: readonly SaltedBody[]): void {
-  const total = bodies.reduce((sum, { body }) => sum + body.length, 0);
-  const fits =
-    bodies.length <= MAX_COMMIT_ENTRIES &&
-    bodies.every(({ body }) => body.length <= MAX_BODY_BYTES) &&
-    total <= MAX_COMMIT_BYTES;
-  if (fits) return;
-  const limits = `${MAX_COMMIT_ENTRIES} entries, ${MAX_BODY_BYTES} bytes each, ${MAX_COMMIT_BYTES} bytes together`;
-  throw new Failure('request_malformed', `the change is too large; one commit holds ${limits}`);
+  if (isWithinLimits(bodies)) return;
+  throw new Failure('request_malformed', `the change is too large; one commit holds ${COMMIT_LIMITS}`);
 }
 
 interface ChainOptions {

@@ -37,6 +37,8 @@ export interface SealedSecrets {
   put(name: string, sealed: Uint8Array): Promise<void>;
   get(name: string): Promise<Uint8Array | undefined>;
   delete(name: string): Promise<void>;
+  /** In order, those after `after` (`''`: from the first), at most `limit`: for a copy of the store. */
+  names(after: string, limit: number): Promise<readonly string[]>;
 }
 
 export interface SecretsDeps {

@@ -4,13 +4,13 @@ import {
   createPrivateKey,
   createPublicKey,
   generateKeyPairSync,
+  hkdfSync,
   type KeyObject,
   sign,
   verify,
 } from 'node:crypto';
-import { closeSync, fsyncSync, openSync, writeFileSync } from 'node:fs';
 import { Failure } from '../core/failure.ts';
-import { readPrivateFile } from './private-file.ts';
+import { readPrivateFile, writePrivateFile } from './private-file.ts';
 
 /** RFC 8037, section 2: the public half. */
 export interface PublicJwk {
@@ -42,6 +42,17 @@ export function toSigningKey(privateKey: KeyObject): SigningKey {
   return { kid: thumbprint(jwk), jwk, privateKey };
 }
 
+/**
+ * A key for something that is no commit, which whoever holds the signing key can derive (HKDF, RFC 5869).
+ *
+ * @param purpose  what the key is for, and nothing else
+ * @returns 32 bytes
+ */
+export function deriveKey({ privateKey }: SigningKey, purpose: string): Uint8Array {
+  const secret = privateKey.export({ format: 'der', type: 'pkcs8' });
+  return new Uint8Array(hkdfSync('sha256', secret, '', `chancery ${purpose}`, 32));
+}
+
 /** @returns base64url of the 64 bytes of the signature */
 export function signWith(key: SigningKey, bytes: Uint8Array): string {
   return sign(null, bytes, key.privateKey).toString('base64url');
@@ -71,20 +82,7 @@ export function thumbprint(jwk: PublicJwk): string {
  * @throws Failure already_exists  a key is never written over
  */
 export function writeSigningKeyFile(path: string, key: SigningKey): void {
-  let file: number;
-  try {
-    file = openSync(path, 'wx', 0o600);
-  } catch (cause) {
-    const exists = cause instanceof Error && 'code' in cause && cause.code === 'EEXIST';
-    if (exists) throw new Failure('already_exists', 'the signing key file exists already', { cause });
-    throw new Failure('internal', 'the signing key file cannot be written', { cause });
-  }
-  try {
-    writeFileSync(file, key.privateKey.export({ format: 'pem', type: 'pkcs8' }));
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
+  writePrivateFile(path, key.privateKey.export({ format: 'pem', type: 'pkcs8' }), 'the signing key file');
 }
 
 /**

@@ -127,7 +127,7 @@ async function readBlob(blobs: Blobs, digest: Digest): Promise<string | undefine
   }
 }
 
-/** Members that name a blob, at any depth of a body. */
+/** Members that name a blob, at any depth of a body. A blob that is named elsewhere only is lost to the collection. */
 const BLOB_MEMBERS = new Set(['source', 'artefact']);
 
 /** Every digest that stands in a body under `source` or `artefact`. */

@@ -9,6 +9,8 @@ import type { KeyObject } from 'node:crypto';
 import { type Digest, ZERO_DIGEST } from '../core/digest.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { Position } from '../core/position.ts';
+import { parseAdoption } from './adopt-body.ts';
+import { samePosition } from './append-rules.ts';
 import { entryDigest, FIRST_EPOCH, signedBytes } from './entry-bytes.ts';
 import { type Genesis, genesisKeys, parseGenesis } from './genesis.ts';
 import type { JournalEntry, StoredCommit, StoredEntry } from './journal.ts';
@@ -80,6 +82,7 @@ export function verifyCommit(
   const entries: VerifiedEntry[] = [];
   for (const stored of commit.entries) {
     const body = verifyEntry(state, stored, first.entry, report);
+    if (stored.entry.kind === 'journal.adopt') verifyAdoption(state, stored.entry, body, report);
     state = verifyGenesis(state, stored.entry, body, { expectations, report });
     const erased = stored.salt === undefined && stored.body === undefined;
     entries.push({ entry: stored.entry, body, erased });
@@ -125,8 +128,27 @@ function verifyPlace({ position }: ChainState, entry: JournalEntry, report: Repo
   const expected = position.seq + 1;
   if (entry.seq > expected) report(expected, gapMessage(expected, entry.seq - 1));
   if (entry.seq < expected) report(entry.seq, 'the entry stands after a later one');
-  if (entry.epoch !== position.epoch) report(entry.seq, 'the entry is of another epoch');
+  const epoch = beginsEpoch({ position }, entry) ? position.epoch + 1 : position.epoch;
+  if (entry.epoch !== epoch) report(entry.seq, 'the entry is of another epoch');
   return entry.seq === expected;
+}
+
+function beginsEpoch({ position }: Pick<ChainState, 'position'>, { kind, commit }: JournalEntry): boolean {
+  return kind === 'journal.adopt' && commit.index === 0 && position.seq > 0;
+}
+
+/** It says which head it adopts, so that its signature covers that: nothing can be slipped in before it. */
+function verifyAdoption(
+  { position }: ChainState,
+  entry: JournalEntry,
+  body: JsonObject | undefined,
+  report: Report,
+): void {
+  if (!beginsEpoch({ position }, entry)) report(entry.seq, 'an adoption is the first entry of a commit only');
+  if (body === undefined) return;
+  const adoption = parseAdoption(body);
+  if (adoption === undefined) report(entry.seq, 'the body is not that of an adoption');
+  else if (!samePosition(adoption.base, position)) report(entry.seq, 'the adoption is of another head');
 }
 
 function gapMessage(from: number, to: number): string {
@@ -186,7 +208,11 @@ function advance(state: ChainState, entry: JournalEntry, broken: boolean): Chain
   return {
     genesis: state.genesis,
     keys: state.keys,
-    position: { epoch: state.position.epoch, seq: entry.seq, digest: entry.digest },
+    position: {
+      epoch: state.position.epoch + (beginsEpoch(state, entry) ? 1 : 0),
+      seq: entry.seq,
+      digest: entry.digest,
+    },
     at: broken ? state.at : entry.at,
     ...(recomputed === undefined ? {} : { recomputed }),
   };

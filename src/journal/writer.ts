@@ -70,7 +70,11 @@ async function makeChange<T>(
   options: WriterOptions,
 ): Promise<Changed<T>> {
   const { journal, follower, maxAttempts = 8, retryMs = 10, random } = options;
-  const there = await journal.find(change.id);
+  const there = await journal.find(change.id).catch(async (thrown: unknown) => {
+    // what is wrong with the store, the follower says: another one in its place is a divergence
+    await follower.sync(signal);
+    throw thrown;
+  });
   if (there !== undefined) return replay(there, options);
 
   for (let attempt = 0; attempt < maxAttempts; attempt += 1) {

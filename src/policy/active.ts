@@ -10,6 +10,7 @@ import type { Blobs } from '../journal/journal.ts';
 import { jittered, type RandomBytes } from '../journal/random.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import { observeEvaluations } from './evaluation-metrics.ts';
 import { type ActivePolicy, loadRelease } from './load.ts';
 import type { PolicyOptions } from './options.ts';
 import type { PolicyView, RecordedRelease } from './state.ts';
@@ -54,11 +55,28 @@ export function createActivePolicies(deps: ActivePoliciesDeps): ActivePolicies {
     'policy',
   ]);
 
+  const costsOf = observeEvaluations(deps.metrics);
+
+  deps.metrics.observed(
+    'gauge',
+    'chancery_policy_running_info',
+    'The revision that runs, as a label; its value is 1',
+    () =>
+      [...running.values()].map(({ name, revision }) => ({ value: 1, labels: { policy: name, revision } })),
+    ['policy', 'revision'],
+  );
+
   /** Until what runs is what is released: a release that comes while another is loaded is seen here. */
   async function catchUp(name: string): Promise<void> {
     for (;;) {
       const release = view.released(name);
-      if (release === undefined || running.get(name)?.seq === release.seq) return;
+      if (release === undefined) {
+        stop(name);
+        return;
+      }
+      // of an adopted journal another release may have the same seq
+      const { seq, revision } = running.get(name) ?? {};
+      if (seq === release.seq && revision === release.revision) return;
       try {
         swap(await load(release));
       } catch (thrown) {
@@ -67,6 +85,12 @@ export function createActivePolicies(deps: ActivePoliciesDeps): ActivePolicies {
         return;
       }
     }
+  }
+
+  /** Its only releases were lost with a part of the journal that was adopted without them. */
+  function stop(name: string): void {
+    troubles.delete(name);
+    if (running.delete(name)) logger.warn({ policy: name }, 'a policy has no release any more');
   }
 
   function swap(policy: ActivePolicy): void {
@@ -86,10 +110,9 @@ export function createActivePolicies(deps: ActivePoliciesDeps): ActivePolicies {
 
   /** A store that is away may come back; a superseded release is not waited for. */
   async function load(release: RecordedRelease): Promise<ActivePolicy> {
-    const { maxMemoryMiB } = deps.options;
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return await loadRelease(release, { view, blobs: deps.blobs, maxMemoryMiB });
+        return await loadRelease(release, { ...deps, observe: costsOf(release.policy) });
       } catch (thrown) {
         const mayComeBack = thrown instanceof Failure && thrown.code === 'store_unavailable';
         if (!mayComeBack || attempt === ATTEMPTS || view.released(release.policy) !== release) throw thrown;

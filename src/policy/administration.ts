@@ -3,6 +3,8 @@ import type { Digest } from '../core/digest.ts';
 import { Failure } from '../core/failure.ts';
 import type { Blobs, Draft } from '../journal/journal.ts';
 import type { Toolchain } from '../rego/toolchain.ts';
+import { writeBundle } from './bundle.ts';
+import type { PolicyOptions } from './options.ts';
 import { publishPolicy } from './publish.ts';
 import { releaseDraft } from './release.ts';
 import { type CompleteSource, decodeSource } from './source.ts';
@@ -11,6 +13,8 @@ import type { PolicyView } from './state.ts';
 export interface PolicyAdministration extends PolicyView {
   /** @throws Failure not_found, store_unavailable, store_mismatch */
   source(revision: Digest): Promise<CompleteSource>;
+  /** A revision as an OPA bundle. @throws Failure not_found, store_unavailable, store_mismatch */
+  bundle(revision: Digest): Promise<Uint8Array>;
   /**
    * Passes every gate and stores the bytes; the draft is for the caller to append.
    *
@@ -22,29 +26,31 @@ export interface PolicyAdministration extends PolicyView {
     signal: AbortSignal,
   ): Promise<{ readonly revision: Digest; readonly draft: Draft }>;
   /** @throws Failure policy_rejected  when this policy has no such revision */
-  release(name: string, revision: Digest, request?: Digest): Draft;
+  release(name: string, revision: Digest): Draft;
 }
 
 export interface PolicyAdministrationDeps {
   readonly view: PolicyView;
   readonly blobs: Blobs;
   readonly toolchain: Toolchain;
-  readonly maxMemoryMiB: number;
+  /** of the running policies: a smoke case has no more */
+  readonly options: PolicyOptions;
 }
 
 export function createPolicyAdministration(deps: PolicyAdministrationDeps): PolicyAdministration {
-  const { view, blobs, toolchain, maxMemoryMiB } = deps;
+  const { view, blobs, toolchain, options } = deps;
   return {
     ...view,
     source: async (revision) => decodeSource(await blobs.get(revision)),
+    bundle: async (revision) => writeBundle(decodeSource(await blobs.get(revision)), revision),
     async publish(name, source, signal) {
-      const prepared = await publishPolicy(name, source, { toolchain, signal, maxMemoryMiB });
+      const prepared = await publishPolicy(name, source, { toolchain, signal, ...options });
       await Promise.all([blobs.put(prepared.source), blobs.put(prepared.artefact)]);
       return { revision: prepared.revision, draft: prepared.draft };
     },
-    release(name, revision, request) {
+    release(name, revision) {
       const published = view.revisions(name).findLast((each) => each.revision === revision);
-      if (published !== undefined) return releaseDraft(published, request);
+      if (published !== undefined) return releaseDraft(published);
       const issues = [{ pointer: '/revision', message: 'this policy has no such revision' }];
       throw new Failure('policy_rejected', 'The revision was never published', { issues });
     },

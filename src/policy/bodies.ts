@@ -1,10 +1,15 @@
-/** The bodies of the journal entries that this room folds. */
+/** The bodies of the journal entries that this room folds; `request`: digest of the REST call that asked for it. */
 import { type Static, Type } from 'typebox';
 import type { Digest } from '../core/digest.ts';
 
 const digest = Type.Unsafe<Digest>({ type: 'string', pattern: '^sha256:[0-9a-f]{64}$' });
 
-/** `policy.revision`: a revision was published. */
+/**
+ * `policy.revision`: a revision was published.
+ *
+ * `metering`: version of the units that the artefact counts; absent: it counts none, and is metered when it is loaded.
+ * `smokeUnits`: what each smoke case has cost.
+ */
 export const revisionBodySchema = Type.Object({
   policy: Type.String(),
   revision: digest,
@@ -14,6 +19,9 @@ export const revisionBodySchema = Type.Object({
   toolchain: Type.String(),
   abi: Type.String(),
   tests: Type.Integer(),
+  metering: Type.Optional(Type.Integer()),
+  smokeUnits: Type.Optional(Type.Array(Type.Integer())),
+  request: Type.Optional(digest),
 });
 export type RevisionBody = Static<typeof revisionBodySchema>;
 

@@ -4,7 +4,8 @@
  *
  * Left out although the module has them, with what was seen (OPA 1.22.2):
  *
- * - `replace` with an empty search string never ends; `strings.replace_n` takes the keys in another order;
+ * - `replace` with an empty search string ends at its budget only, and OPA answers it; `strings.replace_n` takes the
+ *   keys in another order;
  * - `base64.decode`, `base64url.decode`, `base64.is_valid` accept what is not base64, and refuse "";
  * - `json.unmarshal`, `json.is_valid` accept `[1,]` and `01`; `json.marshal` does not sort keys;
  * - `bits.*` do not know that 1.0 is an integer; `format_int` fails above 2^53; `0 / 0` is not undefined;

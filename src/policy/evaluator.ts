@@ -1,5 +1,6 @@
 import { Failure } from '../core/failure.ts';
 import type { Json } from '../core/json.ts';
+import { createFailureAllowance } from './failure-allowance.ts';
 import { startWasmInstance, type WasmInstance } from './wasm-instance.ts';
 
 /**
@@ -10,6 +11,15 @@ export type Evaluation =
   | { readonly defined: false }
   | { readonly defined: true; readonly value: Json; readonly text: string };
 
+/** What became of an evaluation; `refused`: it was not begun. */
+export type EvaluationOutcome = 'answered' | 'failed' | 'over_budget' | 'refused';
+
+export interface EvaluationCost {
+  readonly outcome: EvaluationOutcome;
+  /** the same for the same module and input on every machine (metering.ts) */
+  readonly units: number;
+}
+
 /** Evaluates one compiled policy, in this thread. */
 export interface Evaluator {
   readonly entrypoints: readonly string[];
@@ -18,56 +28,89 @@ export interface Evaluator {
   /**
    * @param entrypoint  for example `envoy/authz/allow`
    * @param input  JSON, as UTF-8
-   * @throws Failure policy_failed  whatever the policy did wrong: no such entrypoint, conflicting rules, memory
-   *         exhausted, an input that it cannot take. The instance is replaced, so the next evaluation is not affected.
+   * @throws Failure policy_failed  whatever the policy did wrong: no such entrypoint, conflicting rules, the budget or
+   *         the memory used up, an input that it cannot take. The next evaluation is not affected.
+   * @throws Failure overloaded  when evaluations that failed have taken too much of the thread's time lately
    */
   evaluate(entrypoint: string, input: Uint8Array): Evaluation;
+  /** of the last call of `evaluate` */
+  lastCost(): EvaluationCost;
 }
 
 export interface EvaluatorOptions {
   /** static data, a JSON object as UTF-8 */
   readonly data: Uint8Array;
   readonly maxMemoryMiB: number;
+  /** that an evaluation may cost: reading the input and writing the result are part of it */
+  readonly maxUnits: number;
+  /** milliseconds, from any beginning; default: the time of this process */
+  readonly now?: () => number;
 }
 
 const DEFINED = '[{"result":';
 const END = '}]';
 const UNDEFINED: Evaluation = Object.freeze({ defined: false });
+const NOT_BEGUN: EvaluationCost = Object.freeze({ outcome: 'refused', units: 0 });
+const RETRY_SECONDS = 1;
 
-/** @throws Failure policy_not_loaded  when the module cannot be started */
+/**
+ * @param module  metered
+ * @throws Failure policy_not_loaded  when the module cannot be started
+ */
 export function createEvaluator(module: WebAssembly.Module, options: EvaluatorOptions): Evaluator {
-  const start = (): WasmInstance => {
-    try {
-      return startWasmInstance(module, options.data, options.maxMemoryMiB);
-    } catch (thrown) {
-      throw Failure.from(thrown, 'policy_not_loaded', 'The compiled policy cannot be started');
-    }
+  const { maxUnits, now = () => performance.now() } = options;
+  const instance = start(module, options);
+  const allowance = createFailureAllowance(now());
+  let cost = NOT_BEGUN;
+
+  const fail = (thrown: unknown, startedMs: number): Failure => {
+    const unitsLeft = instance.unitsLeft();
+    const isOverBudget = unitsLeft < 0;
+    cost = { outcome: isOverBudget ? 'over_budget' : 'failed', units: maxUnits - Math.max(unitsLeft, 0) };
+    instance.restore();
+    allowance.spend(startedMs, now());
+    const detail = isOverBudget ? `The evaluation needs more than ${maxUnits} units` : undefined;
+    return Failure.from(thrown, 'policy_failed', detail);
   };
-  const first = start();
-  let instance: WasmInstance | undefined = first;
 
   return {
-    entrypoints: [...first.entrypoints.keys()],
-    abi: first.abi,
+    entrypoints: [...instance.entrypoints.keys()],
+    abi: instance.abi,
     evaluate(entrypoint, input) {
-      const id = first.entrypoints.get(entrypoint);
-      if (id === undefined) throw new Failure('policy_failed', `The policy has no entrypoint ${entrypoint}`);
-      instance ??= start();
-      const running = instance;
-      instance = undefined;
-      const evaluation = evaluateWith(running, id, input);
-      instance = running;
-      return evaluation;
+      cost = NOT_BEGUN;
+      const id = idOf(instance, entrypoint);
+      const startedMs = now();
+      if (allowance.isUsedUp(startedMs)) throw tooManyFailures();
+      try {
+        const evaluation = toEvaluation(instance.evaluate(id, input, maxUnits));
+        cost = { outcome: 'answered', units: maxUnits - instance.unitsLeft() };
+        return evaluation;
+      } catch (thrown) {
+        throw fail(thrown, startedMs);
+      }
     },
+    lastCost: () => cost,
   };
 }
 
-function evaluateWith(instance: WasmInstance, entrypoint: number, input: Uint8Array): Evaluation {
+function start(module: WebAssembly.Module, { data, maxMemoryMiB }: EvaluatorOptions): WasmInstance {
   try {
-    return toEvaluation(instance.evaluate(entrypoint, input));
+    return startWasmInstance(module, data, maxMemoryMiB);
   } catch (thrown) {
-    throw Failure.from(thrown, 'policy_failed');
+    throw Failure.from(thrown, 'policy_not_loaded', 'The compiled policy cannot be started');
   }
+}
+
+function tooManyFailures(): Failure {
+  return new Failure('overloaded', 'Evaluations of this policy that failed have taken too much time', {
+    retryAfterSeconds: RETRY_SECONDS,
+  });
+}
+
+function idOf({ entrypoints }: WasmInstance, entrypoint: string): number {
+  const id = entrypoints.get(entrypoint);
+  if (id === undefined) throw new Failure('policy_failed', `The policy has no entrypoint ${entrypoint}`);
+  return id;
 }
 
 function toEvaluation(resultSet: string): Evaluation {

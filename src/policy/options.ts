@@ -1,5 +1,9 @@
 import { type Static, Type } from 'typebox';
 
+/** 6 to 50 ms of a core, whatever the policy does; usual policies take less than a hundredth of it. */
+export const DEFAULT_MAX_UNITS = 50_000_000;
+const MOST_UNITS = 2_147_483_647;
+
 /** The `policy` section of the configuration. */
 export const policyOptions = Type.Object(
   {
@@ -8,7 +12,16 @@ export const policyOptions = Type.Object(
       minimum: 2,
       maximum: 2_048,
       description:
-        'linear memory of one running policy, its data included; an evaluation that needs more is a denial',
+        'linear memory of one running policy, its data included, of which a copy is kept besides; an evaluation that ' +
+        'needs more is a denial',
+    }),
+    maxUnits: Type.Integer({
+      default: DEFAULT_MAX_UNITS,
+      minimum: 10_000,
+      maximum: MOST_UNITS,
+      description:
+        'what one evaluation may cost, the same on every machine: about 1 to 9 million are a millisecond; one that ' +
+        'needs more is a denial',
     }),
   },
   { additionalProperties: false, default: {}, description: 'the running policies' },

@@ -1,6 +1,6 @@
 /**
- * From a policy's source to a revision that can be released, through every gate: parse, check, compile, load, tests,
- * smoke cases. Nothing is stored and nothing is appended here.
+ * From a policy's source to a revision that can be released, through every gate: parse, check, compile, tests, meter,
+ * load, smoke cases. Nothing is stored and nothing is appended here.
  */
 import { type Digest, sha256 } from '../core/digest.ts';
 import { Failure, type FailureIssue } from '../core/failure.ts';
@@ -9,6 +9,8 @@ import type { TestCase } from '../rego/messages.ts';
 import { TOOLCHAIN_NAME, type Toolchain, toFailureIssue } from '../rego/toolchain.ts';
 import type { RevisionBody } from './bodies.ts';
 import { SUPPORTED_BUILTINS } from './builtins.ts';
+import { METERING_VERSION } from './metering.ts';
+import { DEFAULT_MAX_UNITS } from './options.ts';
 import { runSmoke } from './smoke.ts';
 import { encodeSource } from './source.ts';
 
@@ -17,6 +19,8 @@ export interface PublishDeps {
   readonly signal?: AbortSignal;
   /** of the instance that runs the smoke cases; default 64 */
   readonly maxMemoryMiB?: number;
+  /** that each smoke case may cost; default as for the running policies */
+  readonly maxUnits?: number;
 }
 
 /** Both byte arrays belong into `Blobs` before `draft` is appended. */
@@ -24,7 +28,7 @@ export interface PreparedRevision {
   readonly revision: Digest;
   /** RFC 8785 of the complete source; its digest is the revision */
   readonly source: Uint8Array;
-  /** `policy.wasm` */
+  /** what the compiler made, metered */
   readonly artefact: Uint8Array;
   readonly body: RevisionBody;
   /** of kind `policy.revision` */
@@ -41,28 +45,31 @@ const DEFAULT_MEMORY_MIB = 64;
 export async function publishPolicy(
   policy: string,
   value: unknown,
-  { toolchain, signal, maxMemoryMiB = DEFAULT_MEMORY_MIB }: PublishDeps,
+  { toolchain, signal, maxMemoryMiB = DEFAULT_MEMORY_MIB, maxUnits = DEFAULT_MAX_UNITS }: PublishDeps,
 ): Promise<PreparedRevision> {
   const { source, bytes, revision } = encodeSource(value);
   const rego = { modules: source.modules, data: source.data, builtins: SUPPORTED_BUILTINS };
   const compiled = await toolchain.compile({ ...rego, entrypoints: source.entrypoints }, signal);
   const { tests } = await toolchain.test(rego, signal);
   reject('A test of the policy failed', tests.filter(hasFailed).map(toTestIssue));
-  const { abi, issues } = await runSmoke({ wasm: compiled.wasm, source, maxMemoryMiB }, signal);
+  const smokeRequest = { wasm: compiled.wasm, source, maxMemoryMiB, maxUnits };
+  const { metered, abi, units, issues } = await runSmoke(smokeRequest, signal);
   reject('A smoke case of the policy failed', issues);
 
   const body: RevisionBody = {
     policy,
     revision,
     source: revision,
-    artefact: sha256(compiled.wasm),
+    artefact: sha256(metered),
     entrypoints: [...compiled.entrypoints],
     toolchain: TOOLCHAIN_NAME,
     abi,
     tests: tests.length,
+    metering: METERING_VERSION,
+    smokeUnits: [...units],
   };
   const draft: Draft = { kind: 'policy.revision', body };
-  return { revision, source: bytes, artefact: compiled.wasm, body, draft };
+  return { revision, source: bytes, artefact: metered, body, draft };
 }
 
 function reject(detail: string, issues: readonly FailureIssue[]): void {

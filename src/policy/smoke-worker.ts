@@ -4,7 +4,8 @@ import { toCanonicalJson } from '../core/canonical-json.ts';
 import type { FailureIssue } from '../core/failure.ts';
 import type { Json } from '../core/json.ts';
 import { createEvaluator } from './evaluator.ts';
-import type { SmokeReport, SmokeRequest } from './smoke.ts';
+import { meterModule } from './metering.ts';
+import type { SmokeAnswer, SmokeReport, SmokeRequest } from './smoke.ts';
 import type { SmokeCase } from './source.ts';
 
 /** The JSON that an entrypoint says; undefined when it says nothing. */
@@ -12,24 +13,47 @@ type Host = (entrypoint: string, input: Json) => Json | undefined;
 
 const PAGES_PER_MIB = 16;
 
-parentPort?.postMessage(await run(workerData as SmokeRequest));
+parentPort?.postMessage(await answer(workerData as SmokeRequest));
 
-async function run({ wasm, source, maxMemoryMiB }: SmokeRequest): Promise<SmokeReport> {
-  const module = new WebAssembly.Module(Buffer.from(wasm));
-  const evaluator = createEvaluator(module, { data: encode(source.data), maxMemoryMiB });
+async function answer(request: SmokeRequest): Promise<SmokeAnswer> {
+  const metered = meter(request.wasm);
+  return 'refusal' in metered ? metered : run(request, metered.wasm);
+}
+
+function meter(wasm: Uint8Array): { readonly wasm: Uint8Array<ArrayBuffer> } | { readonly refusal: string } {
+  try {
+    return { wasm: meterModule(wasm) };
+  } catch (thrown) {
+    const why = thrown instanceof Error ? thrown.message : String(thrown);
+    return { refusal: `The compiled policy cannot be metered: ${why}` };
+  }
+}
+
+async function run(
+  { wasm, source, maxMemoryMiB, maxUnits }: SmokeRequest,
+  metered: Uint8Array<ArrayBuffer>,
+): Promise<SmokeReport> {
+  const data = encode(source.data);
+  // a clock that stands still: cases that fail never use up the time that failures may take
+  const options = { data, maxMemoryMiB, maxUnits, now: () => 0 };
+  const evaluator = createEvaluator(new WebAssembly.Module(metered), options);
   const ours: Host = (entrypoint, input) => {
     const evaluation = evaluator.evaluate(entrypoint, encode(input));
     return evaluation.defined ? evaluation.value : undefined;
   };
-  const theirs = await startSecondHost(module, source.data, maxMemoryMiB * PAGES_PER_MIB);
+  const plain = new WebAssembly.Module(Buffer.from(wasm));
+  const theirs = await startSecondHost(plain, source.data, maxMemoryMiB * PAGES_PER_MIB);
+  const units: number[] = [];
   const issues = source.smoke.flatMap((smoke, index) => {
     const entrypoint = smoke.entrypoint ?? source.entrypoints[0] ?? '';
-    const message = differenceOf(smoke, entrypoint, ours) ?? differenceOf(smoke, entrypoint, theirs);
+    const ourDifference = differenceOf(smoke, entrypoint, ours);
+    units.push(evaluator.lastCost().units);
+    const message = ourDifference ?? differenceOf(smoke, entrypoint, theirs);
     return message === undefined
       ? []
       : [{ pointer: `/smoke/${index}`, code: 'smoke_failed', message } satisfies FailureIssue];
   });
-  return { abi: evaluator.abi, issues };
+  return { metered, abi: evaluator.abi, units, issues };
 }
 
 async function startSecondHost(module: WebAssembly.Module, data: object, pages: number): Promise<Host> {

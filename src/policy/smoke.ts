@@ -1,47 +1,47 @@
 /**
- * Evaluates the smoke cases of a compiled policy on two hosts: ours, and the one of `@open-policy-agent/opa-wasm`,
- * which shares no code with it. They run in a worker, because an evaluation that does not end can only be killed.
+ * Meters a compiled policy and evaluates its smoke cases on two hosts: the metered module on ours, the one from the
+ * compiler on that of `@open-policy-agent/opa-wasm`, which shares no code with it. All in a worker: it is much work,
+ * and an evaluation without a budget that does not end can only be killed.
  */
-import { extname } from 'node:path';
-import { Worker } from 'node:worker_threads';
 import { Failure, type FailureIssue } from '../core/failure.ts';
 import type { CompleteSource } from './source.ts';
+import { runInWorker } from './worker-task.ts';
 
 export interface SmokeRequest {
   readonly wasm: Uint8Array;
   readonly source: Pick<CompleteSource, 'data' | 'entrypoints' | 'smoke'>;
   readonly maxMemoryMiB: number;
+  readonly maxUnits: number;
 }
 
 export interface SmokeReport {
+  /** the metered module */
+  readonly metered: Uint8Array;
   /** of the module, for example `1.3` */
   readonly abi: string;
+  /** what each case has cost, in their order */
+  readonly units: readonly number[];
   readonly issues: readonly FailureIssue[];
 }
 
+/** What the worker says: the report, or why there is none. */
+export type SmokeAnswer = SmokeReport | { readonly refusal: string };
+
 const TIMEOUT_MS = 5_000;
 
-/** @throws Failure policy_rejected  when the module cannot be loaded, or does not end in time; deadline_exceeded  the signal */
+/**
+ * @throws Failure policy_rejected  when the module cannot be metered or loaded, or does not end in time;
+ *         deadline_exceeded  the signal
+ */
 export async function runSmoke(request: SmokeRequest, signal?: AbortSignal): Promise<SmokeReport> {
-  const file = new URL(`./smoke-worker${extname(import.meta.filename)}`, import.meta.url);
-  const worker = new Worker(file, { workerData: request, execArgv: [], env: {} });
-  const { promise, resolve, reject } = Promise.withResolvers<SmokeReport>();
-  const tooLong = setTimeout(
-    () => reject(new Failure('policy_rejected', `The smoke cases took longer than ${TIMEOUT_MS} ms`)),
-    TIMEOUT_MS,
-  );
-  const onAbort = (): void => reject(new Failure('deadline_exceeded', 'The call was abandoned'));
-  if (signal?.aborted) onAbort();
-  signal?.addEventListener('abort', onAbort, { once: true });
-  worker.once('message', resolve);
-  worker.once('error', (cause) =>
-    reject(new Failure('policy_rejected', 'The compiled policy cannot be loaded', { cause })),
-  );
-  try {
-    return await promise;
-  } finally {
-    clearTimeout(tooLong);
-    signal?.removeEventListener('abort', onAbort);
-    await worker.terminate();
-  }
+  const answer = await runInWorker<SmokeAnswer>({
+    name: 'smoke-worker',
+    request,
+    timeoutMs: TIMEOUT_MS,
+    signal,
+    onTimeout: () => new Failure('policy_rejected', `The smoke cases took longer than ${TIMEOUT_MS} ms`),
+    onError: (cause) => new Failure('policy_rejected', 'The compiled policy cannot be loaded', { cause }),
+  });
+  if ('refusal' in answer) throw new Failure('policy_rejected', answer.refusal);
+  return answer;
 }

@@ -1,18 +1,26 @@
 /**
- * One instance of a compiled policy: a thin host of OPA's WASM ABI 1.x, without host built-ins.
+ * One instance of a compiled and metered policy: a thin host of OPA's WASM ABI 1.x, without host built-ins.
  *
- * The heap of an instance is a stack: data lies at the bottom, and each evaluation starts again above it. Whatever
- * unwinds through WASM frames (an abort, a stack overflow) leaves the C stack behind, so an instance that has thrown
- * is of no use any more; evaluator.ts replaces it.
+ * The heap of an instance is a stack: data lies at the bottom, and each evaluation starts again above it. It also
+ * starts with the variables of the program as they were at first: the regular expressions keep pointers into the heap
+ * of the evaluation that used them first, and the same evaluation would not always cost the same.
+ *
+ * Whatever unwinds through WASM frames (an abort, a trap, a stack overflow) leaves the C stack, and all that lies below
+ * the heap, as they happened to be, so an instance that has thrown must be restored. A copy of the memory up to the
+ * heap, and of the mutable globals, is all that an evaluation can have changed (metering.ts). Copying it back takes
+ * the time of copying memory, where a new instance would have to parse the data again.
+ *
+ * The memory has its full size from the start, in address space only: the system gives pages when they are written. A
+ * memory that grew would make the cost of an evaluation depend on those before it.
  *
  * `opa_eval` is not used: it takes an input that does not parse for an undefined one.
  *
  * @see https://www.openpolicyagent.org/docs/wasm, "ABI"
  */
 import { Failure } from '../core/failure.ts';
+import { GLOBAL_EXPORT, type Metering, MOST_UNITS, meteringOf, UNITS_EXPORT } from './metering.ts';
 
 const PAGES_PER_MIB = 16;
-const INITIAL_PAGES = 16;
 const ABI_MAJOR = 1;
 const ABI_LOWEST_MINOR = 2;
 const NOTHING = 0;
@@ -20,6 +28,7 @@ const NOTHING = 0;
 interface Exports {
   readonly opa_wasm_abi_version: WebAssembly.Global<'i32'>;
   readonly opa_wasm_abi_minor_version: WebAssembly.Global<'i32'>;
+  readonly [UNITS_EXPORT]: WebAssembly.Global<'i32'>;
   builtins(): number;
   entrypoints(): number;
   opa_malloc(size: number): number;
@@ -42,13 +51,19 @@ export interface WasmInstance {
   readonly abi: string;
   /**
    * @param input  JSON, as UTF-8
+   * @param maxUnits  at which it ends by throwing
    * @returns OPA's result set as JSON: `[{"result":…}]`, or `[]` when the entrypoint is undefined
-   * @throws whatever went wrong, strings included; the instance is then of no use any more
+   * @throws whatever went wrong, strings included; the instance is then of no use until it is restored
    */
-  evaluate(entrypoint: number, input: Uint8Array): string;
+  evaluate(entrypoint: number, input: Uint8Array, maxUnits: number): string;
+  /** What is left of `maxUnits`; below 0 when that is why the evaluation has thrown. */
+  unitsLeft(): number;
+  /** Makes the instance what it was before its first evaluation. */
+  restore(): void;
 }
 
 /**
+ * @param module  metered
  * @param data  the static data, a JSON object as UTF-8
  * @throws Failure policy_not_loaded  another ABI, a built-in that the module does not bring, data that does not parse
  */
@@ -57,14 +72,16 @@ export function startWasmInstance(
   data: Uint8Array,
   maxMemoryMiB: number,
 ): WasmInstance {
+  const metering = meteringOf(module);
+  if (metering === undefined) throw new Failure('policy_not_loaded', 'The module is not metered');
   const { exports, memory } = instantiate(module, maxMemoryMiB * PAGES_PER_MIB);
-  const bytes = followMemory(memory);
+  const bytes = Buffer.from(memory.buffer);
+  const units = exports[UNITS_EXPORT];
 
-  const readText = (address: number): string =>
-    bytes().toString('utf8', address, bytes().indexOf(0, address));
+  const readText = (address: number): string => bytes.toString('utf8', address, bytes.indexOf(0, address));
   const writeJson = (json: Uint8Array): number => {
     const address = exports.opa_malloc(json.length);
-    bytes().set(json, address);
+    bytes.set(json, address);
     const value = exports.opa_json_parse(address, json.length);
     if (value === NOTHING) throw new Error('the document is not JSON');
     return value;
@@ -81,13 +98,17 @@ export function startWasmInstance(
     );
   }
   const entrypoints = new Map(Object.entries(readJson(exports.entrypoints())));
+  units.value = MOST_UNITS;
   const dataValue = writeJson(data);
   const heap = exports.opa_heap_ptr_get();
+  const snapshot = takeSnapshot(exports, bytes.subarray(0, heap), metering.statics);
 
   return {
     entrypoints,
     abi,
-    evaluate(entrypoint, input) {
+    evaluate(entrypoint, input, maxUnits) {
+      snapshot.restoreStatics();
+      units.value = maxUnits;
       exports.opa_heap_ptr_set(heap);
       const inputValue = writeJson(input);
       const context = exports.opa_eval_ctx_new();
@@ -96,6 +117,33 @@ export function startWasmInstance(
       exports.opa_eval_ctx_set_entrypoint(context, entrypoint);
       if (exports.eval(context) !== 0) throw new Error('eval failed');
       return readText(exports.opa_json_dump(exports.opa_eval_ctx_get_result(context)));
+    },
+    unitsLeft: () => units.value,
+    restore: snapshot.restore,
+  };
+}
+
+interface Snapshot {
+  /** the variables of the program alone */
+  restoreStatics(): void;
+  restore(): void;
+}
+
+/** Table elements are not in it: no metered module can change one. */
+function takeSnapshot(exports: object, belowHeap: Uint8Array, [from, to]: Metering['statics']): Snapshot {
+  const memory = Uint8Array.from(belowHeap);
+  const statics = memory.subarray(from, to);
+  const globals = Object.entries(exports)
+    .filter(([name]) => name.startsWith(GLOBAL_EXPORT))
+    .map(([, global]) => ({
+      global: global as WebAssembly.Global,
+      value: (global as WebAssembly.Global).value,
+    }));
+  return {
+    restoreStatics: () => belowHeap.set(statics, from),
+    restore() {
+      belowHeap.set(memory);
+      for (const { global, value } of globals) global.value = value;
     },
   };
 }
@@ -109,20 +157,13 @@ function readAbi(exports: Exports): string {
   return `${major}.${minor}`;
 }
 
-/** How much the module needs to start with cannot be asked, so it is tried. */
 function instantiate(
   module: WebAssembly.Module,
-  maximum: number,
+  pages: number,
 ): { exports: Exports; memory: WebAssembly.Memory } {
-  for (let initial = Math.min(INITIAL_PAGES, maximum); ; initial = Math.min(initial * 2, maximum)) {
-    const memory = new WebAssembly.Memory({ initial, maximum });
-    try {
-      const instance = new WebAssembly.Instance(module, { env: hostFunctions(memory) });
-      return { exports: instance.exports as unknown as Exports, memory };
-    } catch (thrown) {
-      if (!(thrown instanceof WebAssembly.LinkError) || initial === maximum) throw thrown;
-    }
-  }
+  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
+  const instance = new WebAssembly.Instance(module, { env: hostFunctions(memory) });
+  return { exports: instance.exports as unknown as Exports, memory };
 }
 
 function hostFunctions(memory: WebAssembly.Memory): WebAssembly.ModuleImports {
@@ -142,18 +183,5 @@ function hostFunctions(memory: WebAssembly.Memory): WebAssembly.ModuleImports {
     opa_builtin2: missing,
     opa_builtin3: missing,
     opa_builtin4: missing,
-  };
-}
-
-/** The bytes of a memory, whose buffer is another one after it has grown. */
-function followMemory(memory: WebAssembly.Memory): () => Buffer {
-  let buffer = memory.buffer;
-  let bytes = Buffer.from(buffer);
-  return () => {
-    if (memory.buffer !== buffer) {
-      buffer = memory.buffer;
-      bytes = Buffer.from(buffer);
-    }
-    return bytes;
   };
 }

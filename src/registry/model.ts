@@ -112,6 +112,13 @@ export const nodeSchema = Type.Object(
                 description: 'path on the node; the key never leaves it',
               }),
               clientCaFile: Type.String({ minLength: 1, description: 'path on the node' }),
+              watchedFolder: Type.Optional(
+                Type.String({
+                  minLength: 1,
+                  description:
+                    'folder on the node in which a rename puts new files in place; left out: the folders of the files',
+                }),
+              ),
               clientCertificate: Type.Union([Type.Literal('optional'), Type.Literal('required')]),
             },
             { additionalProperties: false },

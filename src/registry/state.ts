@@ -1,27 +1,18 @@
 /**
  * The registry as the journal tells it: services, grants, nodes and settings. `reducer` mutates, `view` reads; a
- * view is a window on the present, not a copy. Reverse indexes tell whom a change concerns.
+ * view is a window on the present, not a copy.
  */
 import type { Static, TSchema } from 'typebox';
-import { Value } from 'typebox/value';
-import type { Digest } from '../core/digest.ts';
+import { isOfForm } from '../core/compiled-check.ts';
 import { Failure } from '../core/failure.ts';
 import type { ChangedKey, FoldedEntry, Reducer } from '../journal/fold.ts';
 import type { EntryKind } from '../journal/kinds.ts';
 import { BODIES } from './bodies.ts';
 import { ANY_OPERATION, type Grant, type Node, type Service, type Settings } from './model.ts';
+import { type Recorded, RegistryRecords } from './records.ts';
+import { captureRegistry, REGISTRY_SECTION, restoreRegistry } from './section.ts';
 
-/** An object as it stands, and the entry that made it so. Replaced as a whole, never changed. */
-export interface Recorded<T> {
-  /** name of a service; id of a grant or node; `settings` */
-  readonly name: string;
-  readonly value: T;
-  /** of the entry; serves as ETag */
-  readonly digest: Digest;
-  readonly seq: number;
-  /** RFC 3339 */
-  readonly at: string;
-}
+export type { Recorded };
 
 /** Lists are ordered by name. */
 export interface RegistryView {
@@ -47,100 +38,78 @@ export interface Registry {
 type RegistryKind = keyof typeof BODIES;
 
 export function createRegistry(): Registry {
-  const services = new Map<string, Recorded<Service>>();
-  const grants = new Map<string, Map<string, Recorded<Grant>>>();
-  /** by service and subject, so that asking costs nothing however many there are */
-  const grantsBySubject = new Map<string, Map<string, Map<string, Grant>>>();
-  const nodes = new Map<string, Recorded<Node>>();
-  const nodesByService = new Map<string, Set<string>>();
-  let settings: Recorded<Settings> | undefined;
-
-  const unindexNode = (id: string): void => {
-    for (const name of nodes.get(id)?.value.services ?? []) nodesByService.get(name)?.delete(id);
-  };
-
-  const unindexGrant = (service: string, id: string): void => {
-    const spiffe = grants.get(service)?.get(id)?.value.subject.spiffe ?? '';
-    const bySubject = grantsBySubject.get(service);
-    const ofSubject = bySubject?.get(spiffe);
-    ofSubject?.delete(id);
-    if (ofSubject?.size === 0) bySubject?.delete(spiffe);
-  };
-  const indexGrant = (service: string, id: string, grant: Grant): void => {
-    const bySubject = grantsBySubject.get(service) ?? new Map<string, Map<string, Grant>>();
-    const ofSubject = bySubject.get(grant.subject.spiffe) ?? new Map<string, Grant>();
-    grantsBySubject.set(service, bySubject.set(grant.subject.spiffe, ofSubject.set(id, grant)));
-  };
-
-  const apply: { readonly [K in RegistryKind]: (entry: FoldedEntry) => ChangedKey } = {
-    'registry.service.put': (entry) => {
-      const { name, service } = bodyOf(BODIES['registry.service.put'], entry);
-      services.set(name, record(name, service, entry));
-      return `service/${name}`;
-    },
-    'registry.service.delete': (entry) => {
-      const { name } = bodyOf(BODIES['registry.service.delete'], entry);
-      services.delete(name);
-      return `service/${name}`;
-    },
-    'registry.grant.put': (entry) => {
-      const { service, id, grant } = bodyOf(BODIES['registry.grant.put'], entry);
-      unindexGrant(service, id);
-      indexGrant(service, id, grant);
-      const ofService = grants.get(service) ?? new Map<string, Recorded<Grant>>();
-      grants.set(service, ofService.set(id, record(id, grant, entry)));
-      return `grant/${service}/${id}`;
-    },
-    'registry.grant.delete': (entry) => {
-      const { service, id } = bodyOf(BODIES['registry.grant.delete'], entry);
-      unindexGrant(service, id);
-      grants.get(service)?.delete(id);
-      return `grant/${service}/${id}`;
-    },
-    'registry.node.put': (entry) => {
-      const { id, node } = bodyOf(BODIES['registry.node.put'], entry);
-      unindexNode(id);
-      nodes.set(id, record(id, node, entry));
-      for (const name of node.services) {
-        nodesByService.set(name, (nodesByService.get(name) ?? new Set()).add(id));
-      }
-      return `node/${id}`;
-    },
-    'registry.node.delete': (entry) => {
-      const { id } = bodyOf(BODIES['registry.node.delete'], entry);
-      unindexNode(id);
-      nodes.delete(id);
-      return `node/${id}`;
-    },
-    'settings.put': (entry) => {
-      settings = record('settings', bodyOf(BODIES['settings.put'], entry).settings, entry);
-      return 'settings';
-    },
-  };
-
+  let records = new RegistryRecords();
   return {
     reducer: {
       kinds: Object.keys(BODIES) as RegistryKind[],
-      apply: (entry) => (isRegistryKind(entry.kind) ? [apply[entry.kind](entry)] : []),
+      apply: (entry) => (isRegistryKind(entry.kind) ? [APPLY[entry.kind](entry, records)] : []),
+      section: {
+        ...REGISTRY_SECTION,
+        capture: () => captureRegistry(records),
+        restore(captured) {
+          const before = records;
+          records = restoreRegistry(captured);
+          return new Set([...before.keys(), ...records.keys()]);
+        },
+      },
     },
     view: {
-      service: (name) => services.get(name),
-      services: () => byName(services),
-      grant: (service, id) => grants.get(service)?.get(id),
-      grantsOf: (service) => byName(grants.get(service)),
+      service: (name) => records.services.get(name),
+      services: () => byName(records.services),
+      grant: (service, id) => records.grants.get(service)?.get(id),
+      grantsOf: (service) => byName(records.grants.get(service)),
       isGranted(service, spiffe, operation) {
-        for (const { operations } of grantsBySubject.get(service)?.get(spiffe)?.values() ?? []) {
+        for (const { operations } of records.grantsOfSubject(service, spiffe)) {
           if (operations.includes(ANY_OPERATION) || operations.includes(operation)) return true;
         }
         return false;
       },
-      node: (id) => nodes.get(id),
-      nodes: () => byName(nodes),
-      nodesOfService: (name) => [...(nodesByService.get(name) ?? [])].sort(),
-      settings: () => settings,
+      node: (id) => records.nodes.get(id),
+      nodes: () => byName(records.nodes),
+      nodesOfService: (name) => [...records.nodesOfService(name)].sort(),
+      settings: () => records.settings,
     },
   };
 }
+
+type Apply = (entry: FoldedEntry, records: RegistryRecords) => ChangedKey;
+
+const APPLY: { readonly [K in RegistryKind]: Apply } = {
+  'registry.service.put': (entry, records) => {
+    const { name, service } = bodyOf(BODIES['registry.service.put'], entry);
+    records.putService(record(name, service, entry));
+    return `service/${name}`;
+  },
+  'registry.service.delete': (entry, records) => {
+    const { name } = bodyOf(BODIES['registry.service.delete'], entry);
+    records.deleteService(name);
+    return `service/${name}`;
+  },
+  'registry.grant.put': (entry, records) => {
+    const { service, id, grant } = bodyOf(BODIES['registry.grant.put'], entry);
+    records.putGrant(service, record(id, grant, entry));
+    return `grant/${service}/${id}`;
+  },
+  'registry.grant.delete': (entry, records) => {
+    const { service, id } = bodyOf(BODIES['registry.grant.delete'], entry);
+    records.deleteGrant(service, id);
+    return `grant/${service}/${id}`;
+  },
+  'registry.node.put': (entry, records) => {
+    const { id, node } = bodyOf(BODIES['registry.node.put'], entry);
+    records.putNode(record(id, node, entry));
+    return `node/${id}`;
+  },
+  'registry.node.delete': (entry, records) => {
+    const { id } = bodyOf(BODIES['registry.node.delete'], entry);
+    records.deleteNode(id);
+    return `node/${id}`;
+  },
+  'settings.put': (entry, records) => {
+    records.settings = record('settings', bodyOf(BODIES['settings.put'], entry).settings, entry);
+    return 'settings';
+  },
+};
 
 function isRegistryKind(kind: EntryKind): kind is RegistryKind {
   return Object.hasOwn(BODIES, kind);
@@ -148,7 +117,7 @@ function isRegistryKind(kind: EntryKind): kind is RegistryKind {
 
 /** A body that is not of its schema was written by another program: skipping it would serve another world. */
 function bodyOf<S extends TSchema>(schema: S, entry: FoldedEntry): Static<S> {
-  if (Value.Check(schema, entry.body)) return entry.body;
+  if (isOfForm(schema, entry.body)) return entry.body;
   throw new Failure('journal_too_new', `entry ${entry.seq} (${entry.kind}) has a body of unknown form`);
 }
 

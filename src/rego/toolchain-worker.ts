@@ -25,6 +25,8 @@ export interface ToolchainWorker {
    *         internal  the toolchain gave up (out of memory, stack overflow)
    */
   call(request: object, signal?: AbortSignal): Promise<Answer>;
+  /** how often a worker was started, and how many calls wait for the one in progress */
+  state(): { readonly starts: number; readonly waiting: number };
   /** Ends the worker; calls that wait are rejected, later ones too. */
   close(): Promise<void>;
 }
@@ -33,9 +35,11 @@ export function createToolchainWorker(options: RegoOptions, artefact: URL, logge
   let worker: Worker | undefined;
   let current: { readonly call: Call; readonly end: () => void } | undefined;
   let closed = false;
+  let starts = 0;
   const queue: Call[] = [];
 
   function start(): Worker {
+    starts += 1;
     const file = new URL(`./worker${extname(import.meta.filename)}`, import.meta.url);
     const started = new Worker(file, {
       workerData: { artefact: artefact.href, maxMemoryMiB: options.maxMemoryMiB },
@@ -125,6 +129,7 @@ export function createToolchainWorker(options: RegoOptions, artefact: URL, logge
         next();
       });
     },
+    state: () => ({ starts, waiting: queue.length }),
     async close() {
       closed = true;
       const ended = worker;

@@ -40,6 +40,8 @@ export interface Toolchain {
   /** Evaluates an entrypoint once per input with OPA's own evaluator: what evaluation in WASM is compared with. */
   evaluate(request: EvaluateRequest, signal?: AbortSignal): Promise<readonly Evaluated[]>;
   version(signal?: AbortSignal): Promise<ToolchainVersion>;
+  /** how often its worker was started, and how many calls wait for the one in progress */
+  state(): { readonly starts: number; readonly waiting: number };
   close(): Promise<void>;
 }
 
@@ -81,6 +83,7 @@ export function createToolchain(
     test: (request, signal) => call('test', request, signal),
     evaluate: async (request, signal) => (await call('evaluate', request, signal)).outcomes,
     version: (signal) => call('version', {}, signal),
+    state: () => worker.state(),
     close: () => worker.close(),
   };
 }

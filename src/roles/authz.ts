@@ -4,6 +4,7 @@ import { decide } from '../decision/decide.ts';
 import { checkService, createCheckHandler } from '../ext-authz/service.ts';
 import { createGrpcServer, type GrpcServer } from '../grpc/server.ts';
 import { createAuthenticator } from '../identity/authenticate.ts';
+import { createIdentityMeasures } from '../identity/measures.ts';
 import type { ActivePolicies } from '../policy/active.ts';
 import { openPort } from './port.ts';
 import type { World } from './world.ts';
@@ -11,7 +12,11 @@ import type { World } from './world.ts';
 export function createAuthzServer(config: Config, world: World, policies: ActivePolicies): GrpcServer {
   const { clock, metrics, state } = world;
   const logger = world.logger.child({ role: 'authz' });
-  const authenticate = createAuthenticator({ issuers: state.issuers.view, options: config.identity, clock });
+  const issuers = state.issuers.view;
+  const identity = createIdentityMeasures(metrics, { issuers, clock });
+  const authenticate = identity.counted(
+    createAuthenticator({ issuers, options: config.identity, clock, onKeysRead: identity.keysRead }),
+  );
   const { tls, peerClaims } = openPort('authz', config.authz, { ...world, logger });
   const deps = { registry: state.registry.view, policies, authenticate };
   const handler = createCheckHandler({
@@ -22,5 +27,5 @@ export function createAuthzServer(config: Config, world: World, policies: Active
     logger,
     metrics,
   });
-  return createGrpcServer(config.authz, [checkService(handler)], logger, tls);
+  return createGrpcServer(config.authz, [checkService(handler)], logger, tls, world.door('authz'));
 }

@@ -1,21 +1,24 @@
 /** Role `control`: tells Envoys what to run. */
 import type { Config } from '../config/schema.ts';
 import { loadEnvoyMessages } from '../grpc/messages.ts';
-import { createGrpcServer, type GrpcServer } from '../grpc/server.ts';
+import { createGrpcServer } from '../grpc/server.ts';
 import { type AdsService, createAdsService } from '../xds/ads-service.ts';
-import type { BuildResources } from '../xds/build.ts';
+import type { BuildOptions, BuildResources } from '../xds/build.ts';
+import type { Place } from '../xds/cluster.ts';
+import { announcedPlace } from './announce.ts';
+import { createAuthzPlaces } from './authz-places.ts';
 import { openPort } from './port.ts';
 import type { World } from './world.ts';
 
 export interface ControlRole {
   readonly ads: AdsService;
-  readonly server: GrpcServer;
+  /** @returns the port, once it is known where the authorizers are */
+  listen(): Promise<number>;
+  setServing(serving: boolean): void;
+  close(graceMs: number): Promise<void>;
 }
 
-/** How long Envoy waits for a Check, the connection included. */
-const CHECK_TIMEOUT_MS = 500;
-
-/** @param authzPort  where this process answers Checks; Envoys are sent there */
+/** @param authzPort  where this process answers Checks; Envoys are sent there while nobody is announced */
 export function createControlRole(
   config: Config,
   world: World,
@@ -25,6 +28,23 @@ export function createControlRole(
   const { clock, metrics, follower, state } = world;
   const { envoyTls } = config.control;
   const logger = world.logger.child({ role: 'control' });
+  const configured: Place = announcedPlace(config.authz, authzPort);
+  const places = createAuthzPlaces({
+    ...world,
+    logger,
+    onChange: () => {
+      buildOptions = optionsFor(places.current());
+      ads.rebuildAll();
+    },
+  });
+  const optionsFor = (live: readonly Place[]): BuildOptions => ({
+    authz: {
+      places: live.length > 0 ? live : [configured],
+      timeoutMs: config.control.checkTimeoutMs,
+      ...(config.authz.tls && envoyTls && { tls: envoyTls }),
+    },
+  });
+  let buildOptions = optionsFor([]);
   const { tls, peerClaims } = openPort('control', config.control, { ...world, logger });
   const ads = createAdsService({
     registry: state.registry.view,
@@ -32,18 +52,24 @@ export function createControlRole(
     onApplied: (listener) => follower.onApplied(listener),
     peerClaims,
     messages: loadEnvoyMessages(),
-    buildOptions: {
-      authz: {
-        address: config.authz.address,
-        port: authzPort,
-        timeoutMs: CHECK_TIMEOUT_MS,
-        ...(config.authz.tls && envoyTls && { tls: envoyTls }),
-      },
-    },
+    buildOptions: () => buildOptions,
     ...(build === undefined ? {} : { build }),
     clock,
     logger,
     metrics,
   });
-  return { ads, server: createGrpcServer(config.control, [ads.service], logger, tls) };
+  const server = createGrpcServer(config.control, [ads.service], logger, tls, world.door('control'));
+  return {
+    ads,
+    async listen() {
+      await places.start();
+      return server.listen();
+    },
+    setServing: (serving) => server.setServing(serving),
+    async close(graceMs) {
+      places.close();
+      ads.close();
+      await server.close(graceMs);
+    },
+  };
 }

@@ -1,7 +1,10 @@
 import type { TlsCredentials } from '../core/tls.ts';
+import { unixPath } from '../core/unix-address.ts';
 import type { GrpcOptions } from '../grpc/options.ts';
+import { createIssuedCertificates } from '../identity/issued-certificates.ts';
 import { certificateClaims, type PeerClaims, peerClaims } from '../identity/peer.ts';
 import { openTlsFiles } from '../identity/tls-files.ts';
+import { nodeAuthorities } from './nodes.ts';
 import type { World } from './world.ts';
 
 /** What a gRPC port shows, and whom it believes. */
@@ -14,16 +17,20 @@ export interface PortTrust {
 /** @throws Failure request_malformed  when the files of `tls` cannot be used */
 export function openPort(
   listener: 'authz' | 'control',
-  { tls }: Pick<GrpcOptions, 'tls'>,
-  { state, clock, random, logger }: Pick<World, 'state' | 'clock' | 'random' | 'logger'>,
+  { address, tls }: Pick<GrpcOptions, 'address' | 'tls'>,
+  { state, follower, clock, random, logger }: Omit<World, 'journal' | 'blobs' | 'shared' | 'metrics'>,
 ): PortTrust {
+  // grpc-js knows no peer there: whoever may open the file is on this machine
+  if (unixPath(address) !== undefined) return { peerClaims: () => peerClaims(address) };
   if (tls === undefined) return { peerClaims };
-  const credentials = openTlsFiles(tls, { option: `${listener}.tls`, logger, random });
+  const issued = createIssuedCertificates(state.enrolments.view);
+  const nodes = nodeAuthorities(issued, { state, follower });
+  const credentials = openTlsFiles(tls, { option: `${listener}.tls`, logger, random, nodes });
   if (!credentials.verifiesClients) return { tls: credentials, peerClaims };
   const { view } = state.registry;
   const isRegistered = (id: string): boolean => view.node(id) !== undefined;
   return {
     tls: credentials,
-    peerClaims: certificateClaims({ trustDomain: tls.trustDomain, isRegistered, clock, logger }),
+    peerClaims: certificateClaims({ trustDomain: tls.trustDomain, issued, isRegistered, clock, logger }),
   };
 }

@@ -22,6 +22,8 @@ export interface NamedPolicy {
 export interface Seed {
   readonly policies: readonly NamedPolicy[];
   readonly state: Config['state'];
+  /** what a smoke case may take */
+  readonly limits: Config['policy'];
   /** content of `admin.tokenFile` */
   readonly token?: string;
 }
@@ -58,7 +60,7 @@ export async function seedJournal(
     await append(() => draft);
   }
   for (const { name, source } of seed.policies) {
-    const prepared = await publishPolicy(name, source, { toolchain, signal });
+    const prepared = await publishPolicy(name, source, { toolchain, signal, ...seed.limits });
     await Promise.all([world.blobs.put(prepared.source), world.blobs.put(prepared.artefact)]);
     await append(
       () => prepared.draft,

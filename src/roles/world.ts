@@ -1,17 +1,16 @@
 /** What every role shares: the journal, and the state that is folded from it. */
-import { createTokenState, type TokenState } from '../admin/token-state.ts';
 import type { Config } from '../config/schema.ts';
 import type { Clock } from '../core/clock.ts';
 import { isDigest } from '../core/digest.ts';
-import { createIssuers, type Issuers } from '../identity/state.ts';
+import { createDoorMeasures, type DoorMeasures } from '../grpc/measures.ts';
 import { createFollower, type JournalFollower } from '../journal/follower.ts';
 import type { Blobs, Journal } from '../journal/journal.ts';
 import type { RandomBytes } from '../journal/random.ts';
 import type { Shared } from '../journal/shared.ts';
-import { createPolicyState, type PolicyState } from '../policy/state.ts';
-import { createRegistry, type Registry } from '../registry/state.ts';
+import type { Expectations } from '../journal/verify.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import { createState, reducersOf, type State } from './state.ts';
 
 export interface Ambient {
   readonly clock: Clock;
@@ -27,13 +26,8 @@ export interface World extends Ambient {
   readonly shared: Shared;
   readonly follower: JournalFollower;
   readonly state: State;
-}
-
-interface State {
-  readonly registry: Registry;
-  readonly issuers: Issuers;
-  readonly policies: PolicyState;
-  readonly tokens: TokenState;
+  /** what is counted at the ports with TLS */
+  readonly door: (port: 'authz' | 'control') => DoorMeasures;
 }
 
 /** @param genesis  the pin of an in-memory journal; with a store the configuration holds it */
@@ -42,25 +36,27 @@ export function createWorld(
   storage: Pick<World, 'journal' | 'blobs' | 'shared'> & { readonly genesis?: string },
   ambient: Ambient,
 ): World {
-  const state: State = {
-    registry: createRegistry(),
-    issuers: createIssuers(),
-    policies: createPolicyState(),
-    tokens: createTokenState(),
-  };
-  const { instance, environment, pollMs } = config.journal;
-  const genesis = storage.genesis ?? config.journal.genesis;
+  const state = createState();
+  const { pollMs } = config.journal;
+  const { genesis } = storage;
   const follower = createFollower({
     journal: storage.journal,
-    reducers: [state.registry.reducer, state.issuers.reducer, state.policies.reducer, state.tokens.reducer],
-    expectations: {
-      ...(isDigest(genesis) ? { genesis } : {}),
-      ...(instance === undefined ? {} : { instance }),
-      ...(environment === undefined ? {} : { environment }),
-    },
+    reducers: reducersOf(state),
+    createReducers: () => reducersOf(createState()),
+    expectations: expectationsOf(config, genesis),
     pollMs,
     ...ambient,
   });
   const { journal, blobs, shared } = storage;
-  return { ...ambient, journal, blobs, shared, follower, state };
+  return { ...ambient, journal, blobs, shared, follower, state, door: createDoorMeasures(ambient.metrics) };
+}
+
+/** @param pinned  in the place of the pin of the configuration */
+export function expectationsOf({ journal }: Config, pinned?: string): Expectations {
+  const { genesis = '', instance, environment } = { ...journal, ...(pinned && { genesis: pinned }) };
+  return {
+    ...(isDigest(genesis) ? { genesis } : {}),
+    ...(instance === undefined ? {} : { instance }),
+    ...(environment === undefined ? {} : { environment }),
+  };
 }

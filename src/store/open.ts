@@ -1,4 +1,5 @@
-import type { Blobs, Journal } from '../journal/journal.ts';
+import type { Checkpoints } from '../journal/checkpoints.ts';
+import type { CollectableBlobs, Journal } from '../journal/journal.ts';
 import type { SealedSecrets } from '../journal/secrets.ts';
 import type { Shared } from '../journal/shared.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -10,14 +11,19 @@ export interface OpenStoreOptions {
   readonly sqlite: Pick<SqliteOptions, 'path'> & Partial<SqliteOptions>;
   /** Make the file when there is none: for `init` and `dev` only. Default false. */
   readonly create?: boolean;
+  /** The file is a backup, which is no store to serve from; with `create`, it is to be one. Default false. */
+  readonly backup?: boolean;
+  /** Calls of a store that cannot be reached now fail (store_unavailable) until it is there. Default false. */
+  readonly mayBeAway?: boolean;
 }
 
 export interface Store {
   readonly journal: Journal;
-  readonly blobs: Blobs;
+  readonly blobs: CollectableBlobs;
   /** for `createSecrets`, with the key of the configuration */
   readonly sealedSecrets: SealedSecrets;
   readonly shared: Shared;
+  readonly checkpoints: Checkpoints;
   /** facts about the connection that writes, for operators and tests */
   diagnose(): Promise<SqliteDiagnosis>;
   close(): Promise<void>;
@@ -31,6 +37,7 @@ export interface Store {
  *         journal_too_new when a newer program made it; store_unavailable
  */
 export async function openStore(options: OpenStoreOptions, logger: Logger): Promise<Store> {
-  const settings = { options: { ...SQLITE_DEFAULTS, ...options.sqlite }, create: options.create ?? false };
+  const { create = false, backup = false, mayBeAway = false } = options;
+  const settings = { options: { ...SQLITE_DEFAULTS, ...options.sqlite }, create, backup, mayBeAway };
   return openSqliteStore(settings, logger.child({ room: 'store' }));
 }

@@ -32,7 +32,24 @@ const sqliteOptionsSchema = Type.Object(
 
 /** The `store` section of the configuration. Without it, a journal in memory is used. */
 export const storeOptionsSchema = Type.Object(
-  { sqlite: sqliteOptionsSchema },
+  {
+    sqlite: sqliteOptionsSchema,
+    secretsKeyFile: Type.Optional(
+      Type.String({
+        minLength: 1,
+        description:
+          '32 random bytes, mode 0600, that seal what the store keeps secret: the key of the authority of the nodes; ' +
+          'read by role admin; `chancery init` writes it; left out: the signing key file with `.secrets` added',
+      }),
+    ),
+    blobGraceSeconds: Type.Integer({
+      default: 86_400,
+      minimum: 600,
+      maximum: 2_592_000,
+      description:
+        'how long a blob that nothing refers to is kept: longer than any publish takes, which puts blobs first',
+    }),
+  },
   { additionalProperties: false },
 );
 export type StoreOptions = Static<typeof storeOptionsSchema>;

@@ -158,6 +158,9 @@ class Client implements SqliteClient {
       case 'hint':
         this.#options.onHint();
         return;
+      case 'replaced':
+        this.#options.logger.error({}, 'the file of the store was moved away or replaced under this process');
+        return;
       default:
         message satisfies never;
     }

@@ -1,37 +1,43 @@
 /** What the worker does with the database: plain synchronous steps, one transaction where it writes. */
 import type { DatabaseSync, SQLOutputValue, StatementSync } from 'node:sqlite';
-import { type Digest, sha256 } from '../core/digest.ts';
+import type { Digest } from '../core/digest.ts';
 import { Failure } from '../core/failure.ts';
 import type { Position } from '../core/position.ts';
 import { expectAppendable, samePosition } from '../journal/append-rules.ts';
 import { type CommitId, EMPTY_HEAD, type StoredCommit, type StoredEntry } from '../journal/journal.ts';
+import { MAX_READ_BYTES } from '../journal/limits.ts';
+import { SqliteBlobs } from './sqlite-blobs.ts';
+import { SqliteCheckpoints } from './sqlite-checkpoints.ts';
 import { COLUMNS, toColumns, toStoredEntry } from './sqlite-columns.ts';
 import { inTransaction, openDatabase, readInteger } from './sqlite-file.ts';
-import { STORE_FORM } from './sqlite-forms.ts';
+import { BACKUP_FORM, STORE_FORM } from './sqlite-forms.ts';
+import { openInPlace, type SqlitePlace } from './sqlite-place.ts';
 import type { SqliteDiagnosis, WorkerSettings } from './sqlite-protocol.ts';
 import { SqliteSecrets } from './sqlite-secrets.ts';
-
-/** A read ends after this many bytes of bodies, as after `limit` entries, but never within a commit. */
-const MAX_READ_BYTES = 8 * 1_048_576;
 
 type Row = Record<string, SQLOutputValue>;
 
 export class SqliteDatabase {
+  readonly blobs: SqliteBlobs;
+  readonly checkpoints: SqliteCheckpoints;
   readonly secrets: SqliteSecrets;
   readonly #database: DatabaseSync;
+  readonly #place: SqlitePlace;
   readonly #head: StatementSync;
   readonly #find: StatementSync;
   readonly #commitAt: StatementSync;
   readonly #read: StatementSync;
   readonly #insert: StatementSync;
-  readonly #putBlob: StatementSync;
-  readonly #getBlob: StatementSync;
   readonly #version: StatementSync;
 
   /** @throws Failure as `openDatabase` */
-  constructor({ options, create }: WorkerSettings) {
+  constructor({ options, create, backup = false }: WorkerSettings) {
     const { path, busyTimeoutMs } = options;
-    this.#database = openDatabase({ path, busyTimeoutMs, create }, STORE_FORM);
+    const open = (): DatabaseSync =>
+      openDatabase({ path, busyTimeoutMs, create }, backup ? BACKUP_FORM : STORE_FORM);
+    ({ database: this.#database, place: this.#place } = openInPlace(path, open, !backup));
+    this.blobs = new SqliteBlobs(this.#database);
+    this.checkpoints = new SqliteCheckpoints(this.#database);
     this.secrets = new SqliteSecrets(this.#database);
     const prepare = (sql: string): StatementSync => this.#database.prepare(sql);
     this.#head = prepare('SELECT epoch, seq, digest FROM entry ORDER BY seq DESC LIMIT 1');
@@ -45,12 +51,6 @@ export class SqliteDatabase {
     this.#insert = prepare(
       `INSERT INTO entry (${COLUMNS.join(', ')}) VALUES (${COLUMNS.map((column) => `:${column}`).join(', ')})`,
     );
-    // a blob that was damaged is healed when the same bytes come again
-    this.#putBlob = prepare(
-      `INSERT INTO blob (digest, bytes) VALUES (?, ?)
-       ON CONFLICT (digest) DO UPDATE SET bytes = excluded.bytes WHERE bytes <> excluded.bytes`,
-    );
-    this.#getBlob = prepare('SELECT bytes FROM blob WHERE digest = ?');
     this.#version = prepare('SELECT data_version AS value FROM pragma_data_version');
   }
 
@@ -103,23 +103,6 @@ export class SqliteDatabase {
     return commits;
   }
 
-  putBlob(bytes: Uint8Array): Digest {
-    const digest = sha256(bytes);
-    this.#putBlob.run(digest, bytes);
-    return digest;
-  }
-
-  getBlob(digest: Digest): Uint8Array {
-    const bytes = this.#getBlob.get(digest)?.['bytes'];
-    if (!(bytes instanceof Uint8Array)) {
-      throw new Failure('not_found', 'there is no blob with this digest');
-    }
-    if (sha256(bytes) !== digest) {
-      throw new Failure('store_mismatch', 'the bytes of the blob are not those of its digest');
-    }
-    return bytes;
-  }
-
   /** Another number than before when another connection has written. */
   dataVersion(): number {
     return Number(this.#version.get()?.['value']);
@@ -133,6 +116,16 @@ export class SqliteDatabase {
       synchronous: readInteger(this.#database, 'SELECT synchronous AS value FROM pragma_synchronous'),
       busyTimeoutMs: readInteger(this.#database, 'SELECT timeout AS value FROM pragma_busy_timeout'),
     };
+  }
+
+  /** The file at the path is still the one that this has open. */
+  isInPlace(): boolean {
+    return this.#place.isStill();
+  }
+
+  /** Closes it, when it is no longer the one at the path. */
+  leave(): void {
+    this.#place.leave(this.#database);
   }
 
   close(): void {

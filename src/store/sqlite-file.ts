@@ -11,6 +11,10 @@ import { monotonicMs } from './sqlite-protocol.ts';
 export interface FileForm {
   /** says whose file it is (PRAGMA application_id) */
   readonly applicationId: number;
+  /** the same for people */
+  readonly what: string;
+  /** what to say of files that are taken for one, by application id */
+  readonly others?: Readonly<Record<number, string>>;
   /** Step n makes layout n from layout n - 1 (PRAGMA user_version); a step that was released is never changed. */
   readonly steps: readonly string[];
   /** PRAGMA synchronous */
@@ -65,9 +69,10 @@ function claimEmpty(database: DatabaseSync, { applicationId }: FileForm): void {
   });
 }
 
-function expectForm(database: DatabaseSync, { applicationId, steps }: FileForm): void {
-  if (applicationIdOf(database) !== applicationId) {
-    throw new Failure('store_mismatch', 'the file is not a store of Chancery');
+function expectForm(database: DatabaseSync, { applicationId, what, others, steps }: FileForm): void {
+  const found = applicationIdOf(database);
+  if (found !== applicationId) {
+    throw new Failure('store_mismatch', others?.[found] ?? `the file is not ${what} of Chancery`);
   }
   if (layoutOf(database) > steps.length) {
     throw new Failure('journal_too_new', 'the store was made by a newer program');

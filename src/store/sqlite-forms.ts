@@ -1,6 +1,9 @@
 /** The tables of the store, and those of the shared state beside it. */
 import type { FileForm } from './sqlite-file.ts';
 
+/** `Chbk` */
+const BACKUP_ID = 0x43_68_62_6b;
+
 /**
  * The members of an entry are columns and nothing is kept twice, so that what is verified is what is stored.
  * `salt` and `body` are null together: erased. FULL: with WAL, anything less may lose the last commits when the
@@ -9,6 +12,8 @@ import type { FileForm } from './sqlite-file.ts';
 export const STORE_FORM: FileForm = {
   /** `Chcy` */
   applicationId: 0x43_68_63_79,
+  what: 'a store',
+  others: { [BACKUP_ID]: 'the file is a backup; `chancery store restore` makes a store of it' },
   synchronous: 'FULL',
   steps: [
     `CREATE TABLE entry (
@@ -38,7 +43,30 @@ export const STORE_FORM: FileForm = {
        name TEXT PRIMARY KEY,
        sealed BLOB NOT NULL
      ) STRICT;`,
+    // `at`: when the blob was put last, in ms since 1970; without a row it is never collected
+    `CREATE TABLE blob_put (
+       digest TEXT PRIMARY KEY,
+       at INTEGER NOT NULL
+     ) STRICT, WITHOUT ROWID;
+     INSERT INTO blob_put (digest, at) SELECT digest, CAST(unixepoch('subsec') * 1000 AS INTEGER) FROM blob;`,
+    `CREATE TABLE checkpoint (
+       epoch INTEGER NOT NULL,
+       seq INTEGER NOT NULL,
+       manifest TEXT NOT NULL,
+       PRIMARY KEY (epoch, seq)
+     ) STRICT;`,
   ],
+};
+
+/**
+ * The same tables, and no store: who served a backup as it is would fork the journal. A copy is one until it is whole.
+ * NORMAL: the whole file is brought to the disk at the end.
+ */
+export const BACKUP_FORM: FileForm = {
+  ...STORE_FORM,
+  applicationId: BACKUP_ID,
+  what: 'a backup',
+  synchronous: 'NORMAL',
 };
 
 /**
@@ -49,6 +77,7 @@ export const STORE_FORM: FileForm = {
 export const SHARED_FORM: FileForm = {
   /** `Chsh` */
   applicationId: 0x43_68_73_68,
+  what: 'the shared state of a store',
   synchronous: 'NORMAL',
   steps: [
     `CREATE TABLE shared (

@@ -2,7 +2,8 @@
 import type { Digest } from '../core/digest.ts';
 import type { FailureCode } from '../core/failure.ts';
 import type { Position } from '../core/position.ts';
-import type { CommitId, StoredCommit } from '../journal/journal.ts';
+import type { StoredCheckpoint } from '../journal/checkpoints.ts';
+import type { CommitId, DeletedBlobs, StoredCommit } from '../journal/journal.ts';
 import type { SharedValue } from '../journal/shared.ts';
 import type { SqliteOptions } from './options.ts';
 
@@ -10,6 +11,10 @@ export interface WorkerSettings {
   readonly options: SqliteOptions;
   /** make the file when there is none */
   readonly create: boolean;
+  /** the file is a backup, or is to be one */
+  readonly backup?: boolean;
+  /** a file that cannot be reached now is opened by a later call */
+  readonly mayBeAway?: boolean;
 }
 
 /** Facts about the connection that writes, for operators and tests. */
@@ -30,9 +35,18 @@ export interface Calls {
   head: { args: Record<never, never>; result: Position };
   putBlob: { args: { bytes: Uint8Array }; result: Digest };
   getBlob: { args: { digest: Digest }; result: Uint8Array };
+  listOldBlobs: {
+    args: { sinceMs: number; after: Digest | undefined; limit: number };
+    result: readonly Digest[];
+  };
+  deleteOldBlobs: { args: { digests: readonly Digest[]; sinceMs: number }; result: DeletedBlobs };
+  blobTime: { args: Record<never, never>; result: number };
   putSecret: { args: { secret: string; sealed: Uint8Array }; result: undefined };
   getSecret: { args: { secret: string }; result: Uint8Array | undefined };
   deleteSecret: { args: { secret: string }; result: undefined };
+  putCheckpoint: { args: { checkpoint: StoredCheckpoint }; result: undefined };
+  latestCheckpoints: { args: Record<never, never>; result: readonly StoredCheckpoint[] };
+  secretNames: { args: { after: string; limit: number }; result: readonly string[] };
   claim: { args: { key: string; ttlMs: number }; result: boolean };
   add: { args: { key: string; windowMs: number; n: number }; result: number };
   putShared: { args: { key: string; value: string; ttlMs: number }; result: undefined };
@@ -61,7 +75,9 @@ export type Message =
   | { readonly type: 'result'; readonly id: number; readonly result: unknown }
   | { readonly type: 'failure'; readonly id: number; readonly failure: SentFailure }
   /** another process has written */
-  | { readonly type: 'hint' };
+  | { readonly type: 'hint' }
+  /** another file is at the path than the one that was open, or none */
+  | { readonly type: 'replaced' };
 
 /** An Error loses its class on the way. */
 export interface SentFailure {

@@ -6,6 +6,7 @@ export class SqliteSecrets {
   readonly #put: StatementSync;
   readonly #get: StatementSync;
   readonly #delete: StatementSync;
+  readonly #names: StatementSync;
   readonly #checkpoint: StatementSync;
 
   constructor(database: DatabaseSync) {
@@ -15,6 +16,7 @@ export class SqliteSecrets {
     );
     this.#get = database.prepare('SELECT sealed FROM secret WHERE name = ?');
     this.#delete = database.prepare('DELETE FROM secret WHERE name = ?');
+    this.#names = database.prepare('SELECT name FROM secret WHERE name > ? ORDER BY name LIMIT ?');
     this.#checkpoint = database.prepare('PRAGMA wal_checkpoint(TRUNCATE)');
   }
 
@@ -25,6 +27,10 @@ export class SqliteSecrets {
   get(name: string): Uint8Array | undefined {
     const sealed = this.#get.get(name)?.['sealed'];
     return sealed instanceof Uint8Array ? sealed : undefined;
+  }
+
+  names(after: string, limit: number): readonly string[] {
+    return this.#names.all(after, limit).map((row) => String(row['name']));
   }
 
   /** `secure_delete` overwrites the row in its page; the page as it was is in the WAL until that is emptied. */

@@ -1,7 +1,7 @@
 /** Journal, Blobs, Secrets and Shared on SQLite (`node:sqlite`), by way of a thread of their own. */
-import { Failure } from '../core/failure.ts';
-import { MAX_BLOB_BYTES } from '../journal/append-rules.ts';
-import type { Blobs, Journal } from '../journal/journal.ts';
+import { expectBlobSize } from '../journal/append-rules.ts';
+import type { Checkpoints } from '../journal/checkpoints.ts';
+import type { CollectableBlobs, Journal } from '../journal/journal.ts';
 import type { SealedSecrets } from '../journal/secrets.ts';
 import {
   expectSharedCount,
@@ -17,9 +17,10 @@ import type { SqliteDiagnosis, WorkerSettings } from './sqlite-protocol.ts';
 
 export interface SqliteStore {
   readonly journal: Journal;
-  readonly blobs: Blobs;
+  readonly blobs: CollectableBlobs;
   readonly sealedSecrets: SealedSecrets;
   readonly shared: Shared;
+  readonly checkpoints: Checkpoints;
   /** facts about the connection that writes */
   diagnose(): Promise<SqliteDiagnosis>;
   close(): Promise<void>;
@@ -42,6 +43,7 @@ export async function openSqliteStore(settings: WorkerSettings, logger: Logger):
     blobs: createBlobs(client),
     sealedSecrets: createSealedSecrets(client),
     shared: createShared(client),
+    checkpoints: createCheckpoints(client),
     diagnose: () => client.call('diagnose', {}),
     close: () => client.close(),
   };
@@ -82,17 +84,18 @@ function createJournal(client: SqliteClient, hints: Set<() => void>, { tellAll, 
   };
 }
 
-function createBlobs(client: SqliteClient): Blobs {
+function createBlobs(client: SqliteClient): CollectableBlobs {
   return {
     async put(bytes) {
-      if (bytes.length > MAX_BLOB_BYTES) {
-        throw new Failure('request_malformed', `a blob holds at most ${MAX_BLOB_BYTES} bytes`);
-      }
+      expectBlobSize(bytes);
       // a copy of its own can be handed over; the caller's may be a part of a larger buffer
       const copy = Uint8Array.from(bytes);
       return client.call('putBlob', { bytes: copy }, [copy.buffer]);
     },
     get: (digest) => client.call('getBlob', { digest }),
+    nowMs: () => client.call('blobTime', {}),
+    listOld: (sinceMs, after, limit) => client.call('listOldBlobs', { sinceMs, after, limit }),
+    deleteOld: (digests, sinceMs) => client.call('deleteOldBlobs', { digests, sinceMs }),
   };
 }
 
@@ -101,6 +104,14 @@ function createSealedSecrets(client: SqliteClient): SealedSecrets {
     put: (secret, sealed) => client.call('putSecret', { secret, sealed }),
     get: (secret) => client.call('getSecret', { secret }),
     delete: (secret) => client.call('deleteSecret', { secret }),
+    names: (after, limit) => client.call('secretNames', { after, limit }),
+  };
+}
+
+function createCheckpoints(client: SqliteClient): Checkpoints {
+  return {
+    put: (checkpoint) => client.call('putCheckpoint', { checkpoint }),
+    latest: () => client.call('latestCheckpoints', {}),
   };
 }
 

@@ -6,8 +6,18 @@ export interface Metrics {
   gauge(name: string, help: string, labels?: readonly string[]): Level;
   /** @param buckets upper bounds, in the unit that the name ends with */
   histogram(name: string, help: string, buckets: readonly number[], labels?: readonly string[]): Distribution;
-  /** What others count or measure: read when the metrics are. */
-  observed(kind: 'counter' | 'gauge', name: string, help: string, read: () => readonly Sample[]): void;
+  /**
+   * What others count or measure: read when the metrics are.
+   *
+   * @param labels  needed where `read` has nothing to tell at first
+   */
+  observed(
+    kind: 'counter' | 'gauge',
+    name: string,
+    help: string,
+    read: () => readonly Sample[],
+    labels?: readonly string[],
+  ): void;
   /** every metric that there is, used or not, by name */
   list(): readonly DescribedMetric[];
   /** Prometheus text exposition format 0.0.4 */
@@ -62,14 +72,15 @@ export function createMetrics(): Metrics {
       });
       return { observe: (value, values = {}) => histogram.observe(values, value) };
     },
-    observed(kind, name, help, read) {
-      const labels = [...new Set(read().flatMap((sample) => Object.keys(sample.labels ?? {})))];
+    observed(kind, name, help, read, given) {
+      const labels = given ?? [...new Set(read().flatMap((sample) => Object.keys(sample.labels ?? {})))];
       described.push({ name, kind, help, labels });
-      const form = { name, help, labelNames: labels, registers };
+      const form = { name, help, labelNames: [...labels], registers };
       if (kind === 'gauge') {
         const gauge: Gauge = new Gauge({
           ...form,
           collect: () => {
+            gauge.reset();
             for (const { value, labels: values = {} } of read()) gauge.set(values, value);
           },
         });

@@ -8,7 +8,14 @@ import { Failure } from '../core/failure.ts';
 import type { AdsVariant, Push } from './ads-variant.ts';
 import { currentStep, nextStep, type PushPlan, shownBy, startPlan } from './push-plan.ts';
 import { RESOURCE_TYPES, type ResourceType, resourceTypeOf, TYPE_URLS } from './resource-types.ts';
-import { NO_RESOURCES, type ResourceSet, type Snapshot, systemVersion, versionsOf } from './snapshot.ts';
+import {
+  NO_RESOURCES,
+  type ResourceSet,
+  type Snapshot,
+  type SnapshotResource,
+  systemVersion,
+  versionsOf,
+} from './snapshot.ts';
 import {
   advanceSubscription,
   initialSubscription,
@@ -71,11 +78,9 @@ interface Sent {
   readonly version: string;
   /** all that the client has of the type once it has accepted this */
   readonly leaves: ResourceSet;
-  /** names of which the client has accepted another version before */
-  readonly replaces: readonly string[];
 }
 
-const NOTHING_SENT: Sent = { version: '', leaves: NO_RESOURCES, replaces: [] };
+const NOTHING_SENT: Sent = { version: '', leaves: NO_RESOURCES };
 
 export function createAdsStream<Request extends { readonly typeUrl: string }>(
   options: AdsStreamOptions<Request>,
@@ -119,8 +124,6 @@ export function createAdsStream<Request extends { readonly typeUrl: string }>(
       case 'acked':
         channel.accepted = sent.leaves;
         if (type) events.acked(type, sent.version);
-        if (type === 'cluster' && variant.repeatsEndpoints)
-          for (const name of sent.replaces) warming.add(name);
         break;
       case 'nacked':
         if (type) events.nacked(type, sent.version, action.names, action.reason);
@@ -144,13 +147,11 @@ export function createAdsStream<Request extends { readonly typeUrl: string }>(
     // what was refused and what is held are in full state as the client has accepted them last
     const whole = variant.isFullState(type);
     const version = systemVersion(versionsOf(whole ? leaves : set));
-    const replaces = changed.filter(({ name, version: next }) => {
-      const before = accepted.get(name);
-      return before !== undefined && before.version !== next;
-    });
-    channel.sent = { version, leaves, replaces: replaces.map(({ name }) => name) };
+    channel.sent = { version, leaves };
     writable = write({ typeUrl, nonce, version, resources: whole ? [...leaves.values()] : changed, removed });
     if (type) events.sent(type, version);
+    if (type !== 'cluster') return;
+    for (const each of changed) if (isOther(accepted.get(each.name), each)) warming.add(each.name);
   };
 
   /** Shows a type what the plan allows it, and lets it answer. */
@@ -161,7 +162,7 @@ export function createAdsStream<Request extends { readonly typeUrl: string }>(
       channel.set = shown.set;
       const { holdsRemovals } = shown;
       apply(channel, { kind: 'desired', versions: versionsOf(shown.set), holdsRemovals });
-      if (channel.type === 'endpoints' && shown.set === plan?.to.types.endpoints) repeatEndpoints(channel);
+      if (channel.type === 'endpoints') repeatEndpoints(channel);
     }
     if (writable && channel.state.outstanding === undefined) {
       nonces += 1;
@@ -169,7 +170,10 @@ export function createAdsStream<Request extends { readonly typeUrl: string }>(
     }
   };
 
-  /** At their turn, so that a newer version of them is not sent after an older one. */
+  /**
+   * At once, as they are: Envoy acknowledges clusters when all of them are warm, and one that has changed is not warm
+   * without endpoints, for which it does not ask again.
+   */
   const repeatEndpoints = (channel: Channel): void => {
     if (warming.size > 0) apply(channel, { kind: 'repeat', names: warming });
     warming.clear();
@@ -256,6 +260,10 @@ export function createAdsStream<Request extends { readonly typeUrl: string }>(
     refused: () => (plan === undefined ? [] : refusedOf(plan.to, channels)),
     close: releaseHold,
   };
+}
+
+function isOther(before: SnapshotResource | undefined, next: SnapshotResource): boolean {
+  return before !== undefined && before.version !== next.version;
 }
 
 /** Measured against what is to be there, which a type that waits for its step has not been shown yet. */

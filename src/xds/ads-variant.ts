@@ -13,8 +13,6 @@ export interface AdsVariant<Request> {
   readonly eventsOf: (request: Request, state: SubscriptionState) => readonly SubscriptionEvent[];
   /** what a response leaves out the client deletes: each carries all that the client is to have */
   readonly isFullState: (type: ResourceType | undefined) => boolean;
-  /** endpoints are sent again when the client has taken another version of their cluster */
-  readonly repeatsEndpoints: boolean;
 }
 
 /** A response, before it takes the form of its variant. */

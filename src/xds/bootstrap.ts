@@ -6,10 +6,11 @@ import type { JsonObject } from '../core/json.ts';
 import { http2Options, lbEndpoint, tlsSocket } from './cluster.ts';
 import { ADS_CLUSTER } from './names.ts';
 import type { EnvoyTls } from './options.ts';
+import { ipAddressName, secretFrom } from './secrets.ts';
 
 export interface BootstrapOptions {
   readonly nodeId: string;
-  /** IP address where the node reaches the ADS port */
+  /** where the node reaches the ADS port: IP address, or `unix:/path` */
   readonly adsAddress: string;
   readonly adsPort: number;
   /** undefined: the ADS port is plain */
@@ -66,7 +67,7 @@ export function buildBootstrap(options: BootstrapOptions): JsonObject {
             clusterName: ADS_CLUSTER,
             endpoints: [{ lbEndpoints: [lbEndpoint({ address: adsAddress, port: adsPort })] }],
           },
-          ...(adsTls && { transportSocket: tlsSocket(adsTls, adsAddress) }),
+          ...(adsTls && { transportSocket: tlsSocket(adsTrust(adsTls, adsAddress)) }),
         },
       ],
     },
@@ -88,6 +89,35 @@ export function buildBootstrap(options: BootstrapOptions): JsonObject {
           },
         },
       ],
+    },
+  };
+}
+
+/**
+ * The authority signs nodes too: only a certificate for the address is taken for Chancery's own. This cluster comes
+ * before ADS, so its secrets can only come from files.
+ */
+function adsTrust(tls: EnvoyTls, address: string): JsonObject {
+  const { certificateFile, privateKeyFile, caFile, secretsFolder } = tls;
+  const matchTypedSubjectAltNames = [ipAddressName(address)];
+  if (secretsFolder === undefined) {
+    return {
+      tlsCertificates: [
+        { certificateChain: { filename: certificateFile }, privateKey: { filename: privateKeyFile } },
+      ],
+      validationContext: { trustedCa: { filename: caFile }, matchTypedSubjectAltNames },
+    };
+  }
+  const fromFile = (name: string): JsonObject =>
+    secretFrom(name, {
+      pathConfigSource: { path: `${secretsFolder}/${name}.sds.json` },
+      resourceApiVersion: 'V3',
+    });
+  return {
+    tlsCertificateSdsSecretConfigs: [fromFile('certificate')],
+    combinedValidationContext: {
+      defaultValidationContext: { matchTypedSubjectAltNames },
+      validationContextSdsSecretConfig: fromFile('authorities'),
     },
   };
 }

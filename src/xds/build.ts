@@ -2,14 +2,15 @@
 import type { JsonObject } from '../core/json.ts';
 import type { Node, Service } from '../registry/model.ts';
 import type { Recorded, RegistryView } from '../registry/state.ts';
-import { type AuthzAddress, authzCluster, serviceCluster, serviceEndpoints } from './cluster.ts';
+import { type Authz, authzResources } from './authz-cluster.ts';
+import { serviceCluster, serviceEndpoints } from './cluster.ts';
 import { nodeListener } from './listener.ts';
 import type { ResourceType } from './resource-types.ts';
 import { type RoutedService, routeTable } from './route-table.ts';
+import { listenerSecrets } from './secrets.ts';
 
 export interface BuildOptions {
-  /** where Envoys reach the authorizer, and how long a Check may take, the connection included */
-  readonly authz: AuthzAddress & { readonly timeoutMs: number };
+  readonly authz: Authz;
 }
 
 /** Each resource carries `@type`. */
@@ -19,9 +20,11 @@ export type BuildResources = (view: RegistryView, node: Node, options: BuildOpti
 
 export const buildResources: BuildResources = (view, node, options) => {
   const routed = routedServices(view, node);
+  const authz = authzResources(options.authz);
   return {
-    cluster: [authzCluster(options.authz), ...routed.map(({ service }) => shared(service).cluster)],
-    endpoints: routed.map(({ service }) => shared(service).endpoints),
+    cluster: [authz.cluster, ...routed.map(({ service }) => shared(service).cluster)],
+    secrets: [...authz.secrets, ...listenerSecrets(node)],
+    endpoints: [authz.endpoints, ...routed.map(({ service }) => shared(service).endpoints)],
     listener: [nodeListener(node, options.authz.timeoutMs)],
     routes: [routeTable(routed)],
   };

@@ -1,21 +1,18 @@
-/** Clusters and their endpoints: one EDS cluster per service, and the authorizer's. */
+/** Clusters and their endpoints: one EDS cluster per service, and what all clusters are made of. */
 import type { JsonObject } from '../core/json.ts';
+import { unixPath } from '../core/unix-address.ts';
 import type { Service } from '../registry/model.ts';
-import { AUTHZ_CLUSTER, clusterName } from './names.ts';
-import type { EnvoyTls } from './options.ts';
+import { clusterName } from './names.ts';
 import { TYPE_URLS, typeUrl } from './resource-types.ts';
 
-const HTTP_OPTIONS = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
+export const HTTP_OPTIONS = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
 
 export function serviceCluster(service: string): JsonObject {
   return {
     '@type': TYPE_URLS.cluster,
     name: clusterName(service),
     type: 'EDS',
-    edsClusterConfig: {
-      edsConfig: { ads: {}, resourceApiVersion: 'V3' },
-      serviceName: clusterName(service),
-    },
+    edsClusterConfig: edsOverAds(clusterName(service)),
     connectTimeout: '2s',
     lbPolicy: 'LEAST_REQUEST',
     perConnectionBufferLimitBytes: 32_768,
@@ -34,46 +31,11 @@ export function serviceCluster(service: string): JsonObject {
 }
 
 export function serviceEndpoints(service: string, { endpoints }: Service): JsonObject {
-  return {
-    '@type': TYPE_URLS.endpoints,
-    clusterName: clusterName(service),
-    endpoints: endpoints.length === 0 ? [] : [{ lbEndpoints: endpoints.map(lbEndpoint) }],
-  };
+  return placesAssignment(clusterName(service), endpoints);
 }
 
-export interface AuthzAddress {
-  /** IP address */
-  readonly address: string;
-  readonly port: number;
-  /** undefined: the port is plain */
-  readonly tls?: EnvoyTls;
-}
-
-export function authzCluster(authz: AuthzAddress): JsonObject {
-  return {
-    '@type': TYPE_URLS.cluster,
-    name: AUTHZ_CLUSTER,
-    type: 'STATIC',
-    connectTimeout: '0.25s',
-    lbPolicy: 'LEAST_REQUEST',
-    // more than this waits nowhere: it is an error, and an error is 503
-    circuitBreakers: {
-      thresholds: [{ maxConnections: 64, maxPendingRequests: 4096, maxRequests: 4096, maxRetries: 16 }],
-    },
-    typedExtensionProtocolOptions: { [HTTP_OPTIONS]: http2Options() },
-    loadAssignment: { clusterName: AUTHZ_CLUSTER, endpoints: [{ lbEndpoints: [lbEndpoint(authz)] }] },
-    ...(authz.tls && { transportSocket: tlsSocket(authz.tls, authz.address) }),
-  };
-}
-
-/**
- * A node's connection to a port of Chancery. The authority signs nodes too: only a certificate for the address is
- * taken for Chancery's own.
- */
-export function tlsSocket(
-  { certificateFile, privateKeyFile, caFile }: EnvoyTls,
-  address: string,
-): JsonObject {
+/** A node's connection to a port of Chancery. @param context  members of `CommonTlsContext`: whom to trust, what to show */
+export function tlsSocket(context: JsonObject): JsonObject {
   return {
     name: 'envoy.transport_sockets.tls',
     typedConfig: {
@@ -82,13 +44,7 @@ export function tlsSocket(
         // Envoy's own maximum for what it opens is 1.2
         tlsParams: { tlsMinimumProtocolVersion: 'TLSv1_2', tlsMaximumProtocolVersion: 'TLSv1_3' },
         alpnProtocols: ['h2'],
-        tlsCertificates: [
-          { certificateChain: { filename: certificateFile }, privateKey: { filename: privateKeyFile } },
-        ],
-        validationContext: {
-          trustedCa: { filename: caFile },
-          matchTypedSubjectAltNames: [{ sanType: 'IP_ADDRESS', matcher: { exact: address } }],
-        },
+        ...context,
       },
     },
   };
@@ -107,6 +63,27 @@ export function http2Options(): JsonObject {
   };
 }
 
-export function lbEndpoint({ address, port }: { address: string; port: number }): JsonObject {
-  return { endpoint: { address: { socketAddress: { address, portValue: port } } } };
+/** Where something listens. */
+export interface Place {
+  /** IP address, or `unix:/path`, whose port means nothing */
+  readonly address: string;
+  readonly port: number;
+}
+
+export function lbEndpoint({ address, port }: Place): JsonObject {
+  const path = unixPath(address);
+  const where = path === undefined ? { socketAddress: { address, portValue: port } } : { pipe: { path } };
+  return { endpoint: { address: where } };
+}
+
+export function placesAssignment(cluster: string, places: readonly Place[]): JsonObject {
+  return {
+    '@type': TYPE_URLS.endpoints,
+    clusterName: cluster,
+    endpoints: places.length === 0 ? [] : [{ lbEndpoints: places.map(lbEndpoint) }],
+  };
+}
+
+export function edsOverAds(cluster: string): JsonObject {
+  return { edsConfig: { ads: {}, resourceApiVersion: 'V3' }, serviceName: cluster };
 }

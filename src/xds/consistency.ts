@@ -15,6 +15,7 @@ export function consistencyIssues(resources: NodeResources): readonly FailureIss
   const problems = [
     ...RESOURCE_TYPES.flatMap((type) => duplicates(type, resources[type])),
     ...difference('endpoints', edsNames, names(resources.endpoints, 'clusterName')),
+    ...missingSecrets(resources),
     ...difference('routes', routeNames(resources.listener), names(resources.routes, 'name')),
     ...routedClusters(resources.routes)
       .filter((name) => !clusters.has(name))
@@ -50,6 +51,16 @@ function routeNames(listeners: readonly JsonObject[]): readonly string[] {
   return [...new Set(valuesOf(listeners, 'routeConfigName'))];
 }
 
+/** What a socket asks for over this stream, and would wait for. */
+function missingSecrets({ cluster, listener, secrets }: NodeResources): readonly string[] {
+  const isReference = (key: string): boolean => /SdsSecretConfigs?$/.test(key);
+  const references = membersOf([...cluster, ...listener], isReference).filter(isJsonObject);
+  const present = names(secrets, 'name');
+  return [...new Set(references.map((reference) => textAt(reference, 'name')))]
+    .filter((name) => !present.includes(name))
+    .map((name) => `secret "${name}" is missing`);
+}
+
 function routedClusters(routes: readonly JsonObject[]): readonly string[] {
   return [...new Set(valuesOf(routes, 'cluster'))];
 }
@@ -66,10 +77,14 @@ function duplicateAddresses(listeners: readonly JsonObject[]): readonly string[]
 
 /** Every text under a key of this name, at any depth. */
 function valuesOf(value: Json | readonly JsonObject[], key: string): readonly string[] {
-  if (Array.isArray(value)) return value.flatMap((item: Json) => valuesOf(item, key));
+  return membersOf(value, (name) => name === key).filter((member) => typeof member === 'string');
+}
+
+function membersOf(value: Json | readonly JsonObject[], isWanted: (key: string) => boolean): readonly Json[] {
+  if (Array.isArray(value)) return value.flatMap((item: Json) => membersOf(item, isWanted));
   if (!isJsonObject(value)) return [];
-  return Object.entries(value).flatMap(([name, member]) =>
-    name === key && typeof member === 'string' ? [member] : valuesOf(member, key),
+  return Object.entries(value).flatMap(([key, member]) =>
+    isWanted(key) ? [member].flat() : membersOf(member, isWanted),
   );
 }
 

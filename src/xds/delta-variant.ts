@@ -6,5 +6,4 @@ export const deltaVariant: AdsVariant<DeltaRequest> = {
   rulesOf: (type) => ({ impliesAll: comesWhole(type), tellsAbsence: true, answersUnsubscribe: true }),
   eventsOf: (request) => [{ kind: 'request', request }],
   isFullState: () => false,
-  repeatsEndpoints: false,
 };

@@ -15,12 +15,37 @@ const PER_ROUTE = typeUrl('envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPe
  */
 const REQUEST_BODY: JsonObject = { maxRequestBytes: 8192, allowPartialMessage: true, packAsBytes: true };
 
+/**
+ * A Check that has reached no authorizer, because no connection could be had, is asked of another one (of the same
+ * when there is no other), within the time of the call. One that may have been read is not asked again, nor one that
+ * took too long: whoever can make a policy slow must not get three for one.
+ */
+const anotherProcess = (timeoutMs: number): JsonObject => ({
+  retryOn: 'connect-failure,refused-stream,reset-before-request',
+  numRetries: 2,
+  // Envoy takes the maximum for the time of each try as well: not less than that of the whole call
+  retryBackOff: { baseInterval: '0.01s', maxInterval: seconds(timeoutMs) },
+  retryHostPredicate: [
+    {
+      name: 'envoy.retry_host_predicates.previous_hosts',
+      typedConfig: {
+        '@type': typeUrl('envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate'),
+      },
+    },
+  ],
+  hostSelectionRetryMaxAttempts: '3',
+});
+
 /** @param timeoutMs of the whole call, the connection included */
 export function extAuthzFilter(timeoutMs: number): JsonObject {
   return {
     '@type': typeUrl('envoy.extensions.filters.http.ext_authz.v3.ExtAuthz'),
     transportApiVersion: 'V3',
-    grpcService: { envoyGrpc: { clusterName: AUTHZ_CLUSTER }, timeout: seconds(timeoutMs) },
+    grpcService: {
+      envoyGrpc: { clusterName: AUTHZ_CLUSTER },
+      timeout: seconds(timeoutMs),
+      retryPolicy: anotherProcess(timeoutMs),
+    },
     statPrefix: 'pdp',
     failureModeAllow: false,
     statusOnError: { code: 'ServiceUnavailable' },

@@ -1,14 +1,23 @@
 /**
- * The listener of a node: TLS by files on the node, strict HTTP, RBAC that denies all, the authorizer, the router.
+ * The listener of a node: TLS by secrets, strict HTTP, RBAC that denies all, the authorizer, the router.
  *
  * No access rule lives here: a changed listener drains its connections, changed routes do not.
  */
 import type { JsonObject } from '../core/json.ts';
 import type { Node } from '../registry/model.ts';
 import { extAuthzFilter } from './ext-authz-filter.ts';
-import { EXT_AUTHZ_FILTER, listenerName, RBAC_FILTER, ROUTES_NAME, STAT_PREFIX } from './names.ts';
+import {
+  EXT_AUTHZ_FILTER,
+  LISTENER_AUTHORITIES,
+  LISTENER_CERTIFICATE,
+  listenerName,
+  RBAC_FILTER,
+  ROUTES_NAME,
+  STAT_PREFIX,
+} from './names.ts';
 import { RBAC_DENIES_ALL } from './rbac.ts';
 import { TYPE_URLS, typeUrl } from './resource-types.ts';
+import { secretOverAds } from './secrets.ts';
 
 type Tls = NonNullable<Node['listener']['tls']>;
 
@@ -110,14 +119,9 @@ function tlsContext(tls: Tls): JsonObject {
     commonTlsContext: {
       tlsParams: { tlsMinimumProtocolVersion: 'TLSv1_2' },
       alpnProtocols: ['h2', 'http/1.1'],
-      tlsCertificates: [
-        {
-          certificateChain: { filename: tls.certificateFile },
-          privateKey: { filename: tls.privateKeyFile },
-        },
-      ],
+      tlsCertificateSdsSecretConfigs: [secretOverAds(LISTENER_CERTIFICATE)],
       // a certificate that is shown must be valid, also where none is required
-      validationContext: { trustedCa: { filename: tls.clientCaFile } },
+      validationContextSdsSecretConfig: secretOverAds(LISTENER_AUTHORITIES),
     },
   };
 }

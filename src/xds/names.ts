@@ -4,6 +4,11 @@
  */
 export const ADS_CLUSTER = 'chancery-ads';
 export const AUTHZ_CLUSTER = 'chancery-authz';
+/** Names of secrets: certificates that the node shows, and authorities that it trusts. */
+export const AUTHZ_CERTIFICATE = 'authz.certificate';
+export const AUTHZ_AUTHORITIES = 'authz.authorities';
+export const LISTENER_CERTIFICATE = 'listener.certificate';
+export const LISTENER_AUTHORITIES = 'listener.authorities';
 export const ROUTES_NAME = 'chancery';
 export const STAT_PREFIX = 'chancery';
 

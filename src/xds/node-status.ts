@@ -28,7 +28,7 @@ export interface NodeStatus {
 
 export const UNKNOWN_NODE: NodeStatus = {
   connected: false,
-  types: { cluster: {}, endpoints: {}, listener: {}, routes: {} },
+  types: { cluster: {}, secrets: {}, endpoints: {}, listener: {}, routes: {} },
 };
 
 /** One entry per registered node: replaced as a whole, bounded by the registry. */

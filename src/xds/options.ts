@@ -7,6 +7,18 @@ export const envoyTlsSchema = Type.Object(
   {
     certificateFile: file('PEM on each node: its own certificate'),
     privateKeyFile: file('PEM on each node'),
+    watchedFolder: Type.Optional(
+      file(
+        'the folder on each node in which a rename puts new files in place, where that is not the folder of the ' +
+          'files: `DIR` for `DIR/current/…` with a link `current`',
+      ),
+    ),
+    secretsFolder: Type.Optional(
+      file(
+        'folder on each node with `certificate.sds.json` and `authorities.sds.json`, one SDS secret each; with it ' +
+          'the connection to `control` takes new certificates too, without it Envoy reads them once, at its start',
+      ),
+    ),
     caFile: file('PEM on each node: authorities of the certificates that `control.tls` and `authz.tls` name'),
   },
   { additionalProperties: false, description: 'files on the nodes, for those gRPC ports that have `tls`' },

@@ -47,6 +47,7 @@ export function createSnapshot(
     position,
     types: {
       cluster: set('cluster'),
+      secrets: set('secrets'),
       endpoints: set('endpoints'),
       listener: set('listener'),
       routes: set('routes'),

@@ -9,6 +9,7 @@ import type { Position } from '../core/position.ts';
 import type { EnvoyMessages } from '../grpc/messages.ts';
 import type { EncodedResource } from '../grpc/messages-codec.ts';
 import type { ChangedKey } from '../journal/fold.ts';
+import { EMPTY_HEAD } from '../journal/journal.ts';
 import type { RegistryView } from '../registry/state.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Count, Metrics } from '../telemetry/metrics.ts';
@@ -20,7 +21,8 @@ export interface SnapshotsDeps {
   readonly position: () => Position;
   readonly messages: EnvoyMessages;
   readonly build: BuildResources;
-  readonly buildOptions: BuildOptions;
+  /** of now: they depend on more than the journal */
+  readonly buildOptions: () => BuildOptions;
   readonly logger: Logger;
   readonly metrics: Metrics;
   /** nodes with a stream: others are built when they come */
@@ -46,6 +48,8 @@ export interface Snapshots {
   /** why the last try to build one has failed, if it has */
   trouble(nodeId: string): string | undefined;
   changed(keys: ReadonlySet<ChangedKey>): void;
+  /** What all of them are built with has changed, and the journal has not. */
+  outdateAll(): void;
   close(): void;
 }
 
@@ -56,7 +60,7 @@ export function createSnapshots(deps: SnapshotsDeps): Snapshots {
   /** of those whose good one is out of date: the last position that it was right for */
   const goodUntil = new Map<string, Position>();
   /** the same of those that others have taken the place of */
-  const replacedAt = new WeakMap<Snapshot, Position>();
+  let replacedAt = new WeakMap<Snapshot, Position>();
   const troubles = new Map<string, string>();
   const encode = encodeOnce(deps.messages);
   const failures: Count = deps.metrics.counter(
@@ -87,6 +91,13 @@ export function createSnapshots(deps: SnapshotsDeps): Snapshots {
     if (good.has(id) && !goodUntil.has(id)) goodUntil.set(id, seen);
   };
 
+  /** In a new epoch a seq may be another entry's: what was right for the old one says nothing any more. */
+  const forgetPlaces = (): void => {
+    seen = EMPTY_HEAD;
+    replacedAt = new WeakMap();
+    for (const id of goodUntil.keys()) goodUntil.set(id, EMPTY_HEAD);
+  };
+
   const rebuild = (id: string): void => {
     stale.delete(id);
     const node = registry.node(id)?.value;
@@ -95,7 +106,7 @@ export function createSnapshots(deps: SnapshotsDeps): Snapshots {
       return;
     }
     try {
-      const resources = deps.build(registry, node, deps.buildOptions);
+      const resources = deps.build(registry, node, deps.buildOptions());
       replace(id, createSnapshot(resources, deps.position(), encode));
     } catch (error) {
       const failure = Failure.from(error, 'snapshot_inconsistent');
@@ -120,6 +131,9 @@ export function createSnapshots(deps: SnapshotsDeps): Snapshots {
     }
   };
 
+  const placeOf = ({ position }: Snapshot): Position =>
+    position.epoch < deps.position().epoch ? EMPTY_HEAD : position;
+
   const schedule = (): void => {
     const nowMs = performance.now();
     if (quiet === undefined) firstAtMs = nowMs;
@@ -143,13 +157,18 @@ export function createSnapshots(deps: SnapshotsDeps): Snapshots {
     },
     offered: (id) => good.get(id),
     heldThrough(id, snapshot) {
-      if (snapshot !== good.get(id)) return replacedAt.get(snapshot) ?? snapshot.position;
+      if (snapshot !== good.get(id)) return replacedAt.get(snapshot) ?? placeOf(snapshot);
       return goodUntil.get(id) ?? deps.position();
     },
     trouble: (id) => troubles.get(id),
     changed(keys) {
+      if (deps.position().epoch > seen.epoch) forgetPlaces();
       for (const key of keys) for (const id of concernedNodes(key, registry)) outdate(id);
       seen = deps.position();
+      if (stale.size > 0) schedule();
+    },
+    outdateAll() {
+      for (const id of [...good.keys()]) outdate(id);
       if (stale.size > 0) schedule();
     },
     close() {

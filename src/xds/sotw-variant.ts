@@ -26,8 +26,6 @@ export const sotwVariant: AdsVariant<SotwRequest> = {
     return anew ? [change, { kind: 'repeat', names: state.desired.keys() }] : [change];
   },
   isFullState: comesWhole,
-  // a cluster that changes warms up again; that it waits for endpoints does not show in the names of a request
-  repeatsEndpoints: true,
 };
 
 function toChange(

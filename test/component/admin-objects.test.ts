@@ -207,9 +207,11 @@ describe('lists', () => {
   it('come in pages, each saying where the next begins', async () => {
     for (const name of ['c', 'a', 'b'])
       await create(`/v1/services/${name}`, { ...service, prefix: `/${name}` });
-    const first = (await admin.call('GET', '/v1/services?limit=2')).body;
+    const answer = await admin.call('GET', '/v1/services?limit=2');
+    const first = answer.body;
+    expect(answer.headers.get('link')).toBe(`</v1/services?limit=2&cursor=${first.next}>; rel="next"`);
     expect(first.items.map(({ name }: { name: string }) => name)).toEqual(['a', 'b']);
-    const second = (await admin.call('GET', `/v1/services?limit=2&after=${first.next}`)).body;
+    const second = (await admin.call('GET', `/v1/services?limit=2&cursor=${first.next}`)).body;
     expect(second.items.map(({ name }: { name: string }) => name)).toEqual(['c']);
     expect(second.next).toBeUndefined();
   });
@@ -242,6 +244,7 @@ describe('a node', () => {
       offeredPosition: { epoch: 1, seq: 7, digest: `sha256:${'0'.repeat(64)}` },
       types: {
         cluster: {},
+        secrets: {},
         endpoints: {},
         listener: {},
         routes: { sentVersion: 'v2', ackedVersion: 'v1', lastNack },

@@ -44,6 +44,20 @@ describe('a policy', () => {
     expect(listed).toEqual([{ name: 'demo', revision: second.body.revision, at: second.body.at }]);
   });
 
+  it('is published and listed with what its smoke cases cost', async () => {
+    const smoke = [
+      { input: {}, result: true },
+      { input: { rest: 'x'.repeat(10_000) }, result: true },
+    ];
+    const body = { ...source('true'), smoke };
+    const answer = await admin.call('PUT', '/v1/policies/demo', { body, headers: CREATE });
+    const [small, large] = answer.body.smokeUnits;
+    expect(small).toBeGreaterThan(0);
+    expect(large).toBeGreaterThan(small);
+    const listed = (await admin.call('GET', '/v1/policies')).body.items;
+    expect(listed).toMatchObject([{ name: 'demo', smokeUnits: [small, large] }]);
+  });
+
   it('that does not compile is refused with file, line and column, and what was there stays', async () => {
     const first = await publish('true');
     const before = await admin.length();

@@ -6,6 +6,7 @@ import { silentLogger } from '../../src/telemetry/logger.ts';
 import { createMetrics, type Metrics } from '../../src/telemetry/metrics.ts';
 import { type AdsService, createAdsService } from '../../src/xds/ads-service.ts';
 import { buildResources } from '../../src/xds/build.ts';
+import type { Place } from '../../src/xds/cluster.ts';
 import { type AdsClient, openAdsClient } from '../support/ads-client.ts';
 import { eventually } from '../support/eventually.ts';
 import {
@@ -26,6 +27,7 @@ describe('the discovery service', () => {
   let port: number;
   let builds: string[];
   let broken: boolean;
+  let places: readonly Place[];
   let clients: AdsClient[];
 
   beforeEach(async () => {
@@ -38,6 +40,7 @@ describe('the discovery service', () => {
     builds = [];
     clients = [];
     broken = false;
+    places = [{ address: '127.0.0.1', port: 9191 }];
     metrics = createMetrics();
     ads = createAdsService({
       registry: view,
@@ -45,7 +48,7 @@ describe('the discovery service', () => {
       onApplied: world.onApplied,
       peerClaims: () => ({ mayClaimNode: (id) => id !== 'stolen' }),
       messages,
-      buildOptions: { authz: { address: '127.0.0.1', port: 9191, timeoutMs: 200 } },
+      buildOptions: () => ({ authz: { places, timeoutMs: 200 } }),
       build: (registry, node, options) => {
         builds.push(node.services.join());
         const resources = buildResources(registry, node, options);
@@ -79,7 +82,8 @@ describe('the discovery service', () => {
   const settled = async (nodeId = 'edge-1'): Promise<AdsClient> => {
     const client = connect();
     const service = nodeId === 'edge-1' ? 'service.orders' : 'service.other';
-    const subscriptions = { cluster: [], endpoints: [service], listener: [], routes: ['chancery'] };
+    const endpoints = ['chancery-authz', service];
+    const subscriptions = { cluster: [], endpoints, listener: [], routes: ['chancery'] };
     for (const [type, subscribe] of Object.entries(subscriptions)) {
       client.send(type, { nodeId, subscribe });
       client.send(type, { nonce: (await client.next()).nonce });
@@ -131,6 +135,38 @@ describe('the discovery service', () => {
     });
     expect(builds).toEqual(['orders']);
     expect([client.waiting(), bystander.waiting()]).toEqual([0, 0]);
+  });
+
+  it('pushes another authorizer as endpoints alone, to all nodes, and the position stays', async () => {
+    const clients = [await settled('edge-1'), await settled('edge-2')];
+    const before = ads.nodeStatus('edge-1');
+    places = [...places, { address: '127.0.0.2', port: 9191 }];
+    ads.rebuildAll();
+    for (const client of clients) {
+      const response = await client.next();
+      expect(response.resources.map(({ name }) => name)).toEqual(['chancery-authz']);
+      const assignment = messages.decodeResource(response.resources[0]!.resource);
+      expect(JSON.stringify(assignment)).toContain('127.0.0.2');
+      client.send('endpoints', { nonce: response.nonce });
+    }
+    await eventually('it is accepted', () => {
+      const { ackedVersion } = ads.nodeStatus('edge-1')?.types.endpoints ?? {};
+      return ackedVersion !== before?.types.endpoints.ackedVersion;
+    });
+    await inSync('edge-1');
+    expect(ads.nodeStatus('edge-1')?.appliedPosition).toEqual(before?.appliedPosition);
+    expect(clients.map((client) => client.waiting())).toEqual([0, 0]);
+  });
+
+  it('sends nothing when the authorizers are as they were', async () => {
+    const client = await settled();
+    builds.length = 0;
+    places = [...places];
+    ads.rebuildAll();
+    await eventually('it is built anew', () => builds.length === 1);
+    grant('orders', 'app-a');
+    expect((await client.next()).resources.map(({ name }) => name)).toEqual(['chancery']);
+    expect(client.waiting()).toBe(0);
   });
 
   it('makes one push of changes that come together', async () => {

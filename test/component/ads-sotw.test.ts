@@ -6,7 +6,6 @@ import { putGrant, putNode, putService } from '../../src/registry/commit.ts';
 import { silentLogger } from '../../src/telemetry/logger.ts';
 import { createMetrics, type Metrics } from '../../src/telemetry/metrics.ts';
 import { type AdsService, createAdsService } from '../../src/xds/ads-service.ts';
-import { RESOURCE_TYPES } from '../../src/xds/resource-types.ts';
 import { type AdsClient, openAdsClient, openSotwClient, type SotwClient } from '../support/ads-client.ts';
 import { eventually } from '../support/eventually.ts';
 import {
@@ -18,8 +17,9 @@ import {
 } from '../support/registry-world.ts';
 
 const messages = loadEnvoyMessages();
-/** what an Envoy names of each type */
+/** what an Envoy names of each type: no TLS, so no secrets */
 const NAMES = { cluster: [], endpoints: ['service.orders'], listener: [], routes: ['chancery'] };
+const TYPES = ['cluster', 'endpoints', 'listener', 'routes'] as const;
 
 describe('the discovery service, state of the world', () => {
   let world: RegistryWorld;
@@ -42,7 +42,9 @@ describe('the discovery service, state of the world', () => {
       onApplied: world.onApplied,
       peerClaims: () => ({ mayClaimNode: (id) => id !== 'stolen' }),
       messages,
-      buildOptions: { authz: { address: '127.0.0.1', port: 9191, timeoutMs: 200 } },
+      buildOptions: () => ({
+        authz: { places: [{ address: '127.0.0.1', port: 9191 }], timeoutMs: 200 },
+      }),
       clock: { nowMs: () => 0 },
       logger: silentLogger,
       metrics,
@@ -75,7 +77,7 @@ describe('the discovery service, state of the world', () => {
   /** A client that has accepted all that its node should have. */
   const settled = async (): Promise<SotwClient> => {
     const client = connect();
-    for (const type of RESOURCE_TYPES) {
+    for (const type of TYPES) {
       client.send(type, { nodeId: 'edge-1', names: NAMES[type] });
       const { nonce, version } = await client.next();
       client.send(type, { names: NAMES[type], nonce, version });
@@ -109,7 +111,7 @@ describe('the discovery service, state of the world', () => {
     const sotw = statusOf().types;
     const delta = openAdsClient(port, messages);
     clients.push(delta);
-    for (const type of RESOURCE_TYPES) {
+    for (const type of TYPES) {
       delta.send(type, { nodeId: 'edge-1', subscribe: NAMES[type] });
       const response = await delta.next();
       expect(response.systemVersion).toBe(sotw[type].ackedVersion);

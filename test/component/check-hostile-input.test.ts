@@ -4,10 +4,11 @@ import { Failure } from '../../src/core/failure.ts';
 import { toDecision } from '../../src/decision/output.ts';
 import { fromCheckRequest } from '../../src/ext-authz/check-request.ts';
 import { SUPPORTED_BUILTINS } from '../../src/policy/builtins.ts';
-import { createEvaluator, type Evaluator } from '../../src/policy/evaluator.ts';
+import type { Evaluator } from '../../src/policy/evaluator.ts';
 import { createToolchain } from '../../src/rego/toolchain.ts';
 import { aCheckRequest, encodeCheckRequest } from '../support/check-client.ts';
 import { collidingNames } from '../support/check-collisions.ts';
+import { anEvaluator, meteredModule } from '../support/metered-evaluator.ts';
 
 const POLICY = `package envoy.authz
 
@@ -23,8 +24,7 @@ beforeAll(async () => {
     entrypoints: ['envoy/authz/allow'],
   });
   await toolchain.close();
-  const module = new WebAssembly.Module(Buffer.from(wasm));
-  evaluator = createEvaluator(module, { data: Buffer.from('{}'), maxMemoryMiB: 64 });
+  evaluator = anEvaluator(meteredModule(wasm));
 });
 
 const NAMES = collidingNames(3000);

@@ -39,6 +39,7 @@ async function start(world: World): Promise<{ client: CheckClient; metrics: () =
       select: (name) => ({
         name,
         revision: 'r',
+        seq: 7,
         evaluate: (_entrypoint, input) =>
           (world.evaluate ?? (() => result(true)))(JSON.parse(Buffer.from(input).toString())),
       }),

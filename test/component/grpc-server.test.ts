@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { connect } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { Client, credentials, Metadata } from '@grpc/grpc-js';
@@ -48,6 +50,33 @@ function call(
 const echo = unaryService('test.Echo', 'Say', async (request) => request);
 
 describe('a gRPC server', () => {
+  it('ends a connection at its age, and the call that is under way on it is answered', async () => {
+    let release = (): void => {};
+    const slow = unaryService('test.Slow', 'Say', async (request) => {
+      await new Promise<void>((resolve) => {
+        release = resolve;
+      });
+      return request;
+    });
+    const limits = { maxMessageBytes: 2048, maxConcurrentStreams: 100, maxConnectionAgeSeconds: 1 };
+    const server = createGrpcServer({ address: '127.0.0.1', port: 0, ...limits }, [slow], silentLogger);
+    closers.push(() => server.close(1000));
+    const session = connect(`http://127.0.0.1:${await server.listen()}`);
+    closers.push(() => session.destroy());
+    const headers = { ':method': 'POST', ':path': '/test.Slow/Say', 'content-type': 'application/grpc' };
+    const stream = session.request({ ...headers, te: 'trailers' });
+    stream.end(Buffer.from([0, 0, 0, 0, 1, 7]));
+    const answered = once(
+      stream.on('data', () => {}),
+      'trailers',
+    );
+    await once(session, 'goaway');
+    release();
+    const [trailers] = (await answered) as [Record<string, string>];
+    expect(trailers['grpc-status']).toBe('0');
+    await once(session, 'close');
+  });
+
   it('gives bytes, peer and deadline to the handler and sends its bytes back', async () => {
     const seen: { peer: string; deadlineMs: number }[] = [];
     const server = serverOf([

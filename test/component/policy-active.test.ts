@@ -6,10 +6,13 @@ import type { Blobs } from '../../src/journal/journal.ts';
 import { createMemoryBlobs } from '../../src/journal/memory-journal.ts';
 import { createActivePolicies } from '../../src/policy/active.ts';
 import { createPolicyAdministration } from '../../src/policy/administration.ts';
+import type { RevisionBody } from '../../src/policy/bodies.ts';
+import { SUPPORTED_BUILTINS } from '../../src/policy/builtins.ts';
 import { createPolicyState } from '../../src/policy/state.ts';
 import { createToolchain } from '../../src/rego/toolchain.ts';
 import { silentLogger } from '../../src/telemetry/logger.ts';
 import { createMetrics } from '../../src/telemetry/metrics.ts';
+import { POLICY_LIMITS } from '../support/metered-evaluator.ts';
 import { anEntry } from '../unit/policy/policy-entries.ts';
 
 const toolchain = createToolchain({ callTimeoutMs: 30_000, maxQueued: 16, maxMemoryMiB: 512 });
@@ -27,11 +30,16 @@ const allowing = (method: string) => ({
 function aWorld(blobs: Blobs = createMemoryBlobs()) {
   const state = createPolicyState();
   const metrics = createMetrics();
-  const administration = createPolicyAdministration({ view: state.view, blobs, toolchain, maxMemoryMiB: 64 });
+  const administration = createPolicyAdministration({
+    view: state.view,
+    blobs,
+    toolchain,
+    options: POLICY_LIMITS,
+  });
   const active = createActivePolicies({
     view: state.view,
     blobs,
-    options: { maxMemoryMiB: 64 },
+    options: POLICY_LIMITS,
     random: (size) => new Uint8Array(size),
     logger: silentLogger,
     metrics,
@@ -45,6 +53,8 @@ function aWorld(blobs: Blobs = createMemoryBlobs()) {
   };
   return {
     ...state,
+    apply,
+    blobs,
     active,
     metrics,
     administration,
@@ -98,6 +108,26 @@ describe('the active policies', () => {
     expect(world.active.select('p')).toMatchObject({ revision: first, seq: 5 });
   });
 
+  it('follow an adopted journal: another release in the same place runs, and what only the lost part released stops', async () => {
+    const world = aWorld();
+    const first = await world.publish('p', allowing('GET'));
+    const second = await world.publish('p', allowing('POST'));
+    const other = await world.publish('q', allowing('GET'));
+    const adopted = createPolicyState();
+    adopted.reducer.section.restore([...world.reducer.section.capture()]);
+    world.release('p', first);
+    world.release('q', other);
+    await world.active.settled();
+    expect(world.active.select('p')).toMatchObject({ revision: first, seq: 4 });
+    expect(world.active.select('q')).toMatchObject({ revision: other });
+
+    adopted.reducer.apply(anEntry(4, world.administration.release('p', second)));
+    world.active.follow(world.reducer.section.restore([...adopted.reducer.section.capture()]));
+    await world.active.settled();
+    expect(world.active.select('p')).toMatchObject({ revision: second, seq: 4 });
+    expect(world.active.select('q')).toBeUndefined();
+  });
+
   it('end at the last of many releases that come while one is loaded', async () => {
     const world = aWorld();
     const revisions = [await world.publish('p', allowing('GET')), await world.publish('p', allowing('POST'))];
@@ -120,7 +150,7 @@ describe('the active policies', () => {
     const dependencies = {
       view,
       blobs,
-      options: { maxMemoryMiB: 64 },
+      options: POLICY_LIMITS,
       random: (size: number) => new Uint8Array(size),
     };
     const active = createActivePolicies({ ...dependencies, logger: silentLogger, metrics: createMetrics() });
@@ -176,6 +206,44 @@ describe('the active policies', () => {
     world.release('p', revision);
     await world.active.settled();
     expect(world.active.select('p')).toMatchObject({ revision });
+  });
+
+  it('meter what was published before there were budgets, when they load it', async () => {
+    const world = aWorld();
+    const { modules } = allowing('GET');
+    const source = { modules, builtins: SUPPORTED_BUILTINS, entrypoints: [ENTRYPOINT] };
+    const { wasm } = await toolchain.compile(source);
+    const { draft } = await world.administration.publish('p', { modules }, AbortSignal.timeout(30_000));
+    const { metering: _metering, smokeUnits: _smokeUnits, ...older } = draft.body as RevisionBody;
+    const body = { ...older, artefact: await world.blobs.put(wasm) };
+    world.apply({ kind: 'policy.revision', body });
+    const { seq } = world.release('p', older.revision);
+    await world.active.settled();
+    expect(world.active.select('p')).toMatchObject({ revision: older.revision, seq });
+    expect(world.active.select('p')?.evaluate(ENTRYPOINT, GET)).toMatchObject({ value: true });
+    expect(await world.metrics.render()).toContain('chancery_policy_evaluation_units_count{policy="p"} 1');
+  });
+
+  it('count what evaluations cost, and why they failed', async () => {
+    const world = aWorld();
+    const endless = 'count([1 | some a in input.x; some b in input.x; some c in input.x; a + b + c == -1])';
+    const modules = { 'a.rego': `package envoy.authz\n\nallow := ${endless}\n` };
+    world.release('p', await world.publish('p', { modules }));
+    await world.active.settled();
+    const policy = world.active.select('p');
+    const x = Array.from({ length: 500 }, (_, index) => index);
+    expect(policy?.evaluate(ENTRYPOINT, Buffer.from('{"x":[1]}'))).toMatchObject({ value: 0 });
+    expect(() => policy?.evaluate(ENTRYPOINT, Buffer.from(JSON.stringify({ x })))).toThrow(
+      /more than \d+ units/,
+    );
+    expect(() => policy?.evaluate(ENTRYPOINT, Buffer.from('{'))).toThrow(Failure);
+    const metrics = await world.metrics.render();
+    expect(metrics).toContain('chancery_policy_evaluation_units_bucket{le="10000000",policy="p"} 2');
+    expect(metrics).toContain('chancery_policy_evaluation_units_bucket{le="50000000",policy="p"} 3');
+    for (const outcome of ['over_budget', 'failed']) {
+      const labels = `{policy="p",outcome="${outcome}"}`;
+      expect(metrics).toContain(`chancery_policy_failed_evaluations_total${labels} 1`);
+    }
   });
 
   it('run no artefact but the one that the release names', async () => {

@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Failure } from '../../src/core/failure.ts';
 import { SUPPORTED_BUILTINS } from '../../src/policy/builtins.ts';
-import { createEvaluator, type Evaluator } from '../../src/policy/evaluator.ts';
+import type { Evaluator } from '../../src/policy/evaluator.ts';
 import { createToolchain } from '../../src/rego/toolchain.ts';
+import { meteredModule, anEvaluator as startEvaluator } from '../support/metered-evaluator.ts';
 
 const POLICY = `package p
 
@@ -27,12 +28,12 @@ let module: WebAssembly.Module;
 beforeAll(async () => {
   const source = { modules: { 'p.rego': POLICY }, builtins: SUPPORTED_BUILTINS };
   const { wasm } = await toolchain.compile({ ...source, entrypoints: ENTRYPOINTS });
-  module = new WebAssembly.Module(Buffer.from(wasm));
+  module = meteredModule(wasm);
 });
 afterAll(() => toolchain.close());
 
 function anEvaluator({ data = '{}', maxMemoryMiB = 16 } = {}): Evaluator {
-  return createEvaluator(module, { data: Buffer.from(data), maxMemoryMiB });
+  return startEvaluator(module, { data: Buffer.from(data), maxMemoryMiB });
 }
 
 function evaluate(evaluator: Evaluator, rule: string, input: string | Uint8Array) {
@@ -109,10 +110,7 @@ describe('an evaluator', () => {
 
   it('refuses a module of another kind, and data that is not JSON', () => {
     const empty = new WebAssembly.Module(Uint8Array.from([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]));
-    const data = Buffer.from('{}');
-    expect(failureOf(() => createEvaluator(empty, { data, maxMemoryMiB: 16 })).code).toBe(
-      'policy_not_loaded',
-    );
+    expect(failureOf(() => startEvaluator(empty)).code).toBe('policy_not_loaded');
     expect(failureOf(() => anEvaluator({ data: '{' })).code).toBe('policy_not_loaded');
   });
 });
@@ -135,11 +133,51 @@ describe('an evaluation that goes wrong', () => {
     expect(evaluate(evaluator, 'known', '{"role":"editor"}')).toMatchObject({ value: 1 });
   });
 
-  it('does no harm a thousand times and more: each instance that threw is replaced', () => {
+  it('does no harm a thousand times and more: the instance is restored each time that it threw', () => {
     const evaluator = anEvaluator();
     for (let round = 0; round < 2_000; round += 1) {
       expect(failureOf(() => evaluate(evaluator, 'echo', '"\\ud800"')).code).toBe('policy_failed');
     }
     expect(evaluate(evaluator, 'echo', '"x"')).toMatchObject({ value: 'x' });
+  });
+
+  it('is told from others by its cost when it needs more than its budget', () => {
+    const evaluator = anEvaluator();
+    evaluate(evaluator, 'many', '{"n":10}');
+    const { outcome, units } = evaluator.lastCost();
+    expect(outcome).toBe('answered');
+    const exact = startEvaluator(module, { maxUnits: units });
+    const less = startEvaluator(module, { maxUnits: units - 1 });
+    expect(evaluate(exact, 'many', '{"n":10}')).toMatchObject({ value: 10 });
+    const failure = failureOf(() => evaluate(less, 'many', '{"n":10}'));
+    expect(failure).toMatchObject({
+      code: 'policy_failed',
+      detail: `The evaluation needs more than ${units - 1} units`,
+    });
+    expect(less.lastCost()).toEqual({ outcome: 'over_budget', units: units - 1 });
+    expect(failureOf(() => evaluate(less, 'conflict', '{"a":1,"b":1}')).detail).toBe(
+      'The policy could not be evaluated',
+    );
+    expect(less.lastCost().outcome).toBe('failed');
+  });
+
+  it('is not begun while failing ones have taken too much time, and is again some time later', () => {
+    let nowMs = 0;
+    // each look at the clock is 40 ms after the one before: an evaluation takes 40 ms of every 80
+    const evaluator = startEvaluator(module, { now: () => (nowMs += 40) });
+    const fail = (): string => failureOf(() => evaluate(evaluator, 'conflict', '{"a":1,"b":1}')).code;
+    for (let round = 0; round < 25; round += 1) expect(fail()).toBe('policy_failed');
+    expect(fail()).toBe('overloaded');
+    expect(evaluator.lastCost()).toEqual({ outcome: 'refused', units: 0 });
+    nowMs += 1_000;
+    expect(evaluate(evaluator, 'allow', '{"method":"GET"}')).toMatchObject({ value: true });
+  });
+
+  it('never counts the good ones, however long they take', () => {
+    let nowMs = 0;
+    const evaluator = startEvaluator(module, { now: () => (nowMs += 5_000) });
+    for (let round = 0; round < 100; round += 1) {
+      expect(evaluate(evaluator, 'allow', '{"method":"GET"}')).toMatchObject({ value: true });
+    }
   });
 });

@@ -38,6 +38,8 @@ describe('publishing a policy', () => {
         toolchain: TOOLCHAIN_NAME,
         abi: '1.3',
         tests: 11,
+        metering: 1,
+        smokeUnits: source.smoke?.map(() => expect.any(Number)),
       },
     });
     expect((await publishPolicy('quickstart', source, { toolchain })).body).toEqual(prepared.body);
@@ -113,19 +115,38 @@ describe('publishing a policy', () => {
     await expect(publishPolicy('p', source, { toolchain })).resolves.toMatchObject({ body: { policy: 'p' } });
   });
 
-  it('refuses what does not end, and goes on', async () => {
+  it('refuses a smoke case that costs more than the budget, and goes on', async () => {
     const endless = 'count([1 | some a in xs; some b in xs; some c in xs; c == input.x])';
     const rego = `package envoy.authz\n\nxs := numbers.range(1, 3000)\n\nallow if ${endless} == 0\n`;
     const modules = { 'a.rego': rego };
     const smoke = [{ input: { x: 'x' } }];
-    const thrown: unknown = await publishPolicy('p', { modules, smoke }, { toolchain }).catch(
-      (error: unknown) => error,
-    );
-    expect(thrown).toMatchObject({
-      code: 'policy_rejected',
-      detail: 'The smoke cases took longer than 5000 ms',
-    });
+    expect(await refusal({ modules, smoke })).toEqual([
+      {
+        pointer: '/smoke/0',
+        code: 'smoke_failed',
+        message: expect.stringContaining('The evaluation needs more than 50000000 units'),
+      },
+    ]);
     await expect(publishPolicy('p', { modules: { 'a.rego': ALLOW } }, { toolchain })).resolves.toBeDefined();
+  });
+
+  it('says what each smoke case costs, the same each time, and keeps to the budget that it is given', async () => {
+    const smoke = [
+      { input: {}, result: false },
+      { input: { ok: true, rest: 'x'.repeat(10_000) }, result: true },
+    ];
+    const source = { modules: { 'a.rego': ALLOW }, smoke };
+    const { body } = await publishPolicy('p', source, { toolchain });
+    const [small = 0, large = 0] = body.smokeUnits ?? [];
+    expect(body.smokeUnits).toHaveLength(2);
+    expect(small).toBeGreaterThan(0);
+    expect(large).toBeGreaterThan(small);
+    const exactly = await publishPolicy('p', source, { toolchain, maxUnits: large });
+    expect(exactly.body).toEqual(body);
+    await expect(publishPolicy('p', source, { toolchain, maxUnits: large - 1 })).rejects.toMatchObject({
+      code: 'policy_rejected',
+      issues: [{ pointer: '/smoke/1' }],
+    });
   });
 
   it('stops when nobody waits any more', async () => {

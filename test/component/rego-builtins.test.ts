@@ -15,10 +15,10 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { toCanonicalJson } from '../../src/core/canonical-json.ts';
 import { isJsonObject, type Json } from '../../src/core/json.ts';
 import { SUPPORTED_BUILTINS } from '../../src/policy/builtins.ts';
-import { createEvaluator } from '../../src/policy/evaluator.ts';
 import { readPolicyFolder } from '../../src/policy/folder.ts';
 import type { Evaluated } from '../../src/rego/messages.ts';
 import { createToolchain } from '../../src/rego/toolchain.ts';
+import { anEvaluator, meteredModule } from '../support/metered-evaluator.ts';
 
 const toolchain = createToolchain({ callTimeoutMs: 60_000, maxQueued: 16, maxMemoryMiB: 512 });
 afterAll(() => toolchain.close());
@@ -43,10 +43,7 @@ async function compareRules(rules: readonly string[], inputs: readonly string[])
   const source = { builtins: SUPPORTED_BUILTINS, data: {} };
   const entrypoints = rules.map((_, index) => `t/r${index}`);
   const { wasm } = await toolchain.compile({ ...source, modules, entrypoints });
-  const evaluator = createEvaluator(new WebAssembly.Module(Buffer.from(wasm)), {
-    data: Buffer.from('{}'),
-    maxMemoryMiB: 64,
-  });
+  const evaluator = anEvaluator(meteredModule(wasm));
   const oracle = { 't.rego': [modules['t.rego'], `all_of_them := {${wrapped.join(', ')}}`].join('\n') };
   const expected = await toolchain.evaluate({
     ...source,
@@ -234,10 +231,7 @@ describe('a compiled policy and OPA itself', () => {
     const source = { modules, data: {}, builtins: SUPPORTED_BUILTINS };
     const { wasm, entrypoints } = await toolchain.compile({ ...source, entrypoints: ['envoy/authz/allow'] });
     const [entrypoint = ''] = entrypoints;
-    const evaluator = createEvaluator(new WebAssembly.Module(Buffer.from(wasm)), {
-      data: Buffer.from('{}'),
-      maxMemoryMiB: 64,
-    });
+    const evaluator = anEvaluator(meteredModule(wasm));
     const segment = constantFrom('public', 'hello', 'articles', '', 'other', '😀');
     const user = record(
       {

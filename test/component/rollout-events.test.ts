@@ -65,6 +65,37 @@ describe('the events of a roll-out', () => {
     await again.body?.cancel();
   });
 
+  it('are never for more, however many ask at the same moment, and a refused call gives its place back', async () => {
+    const opened = await Promise.all(Array.from({ length: 48 }, () => open()));
+    expect(opened.filter(({ status }) => status === 200)).toHaveLength(32);
+    expect(opened.filter(({ status }) => status === 503)).toHaveLength(16);
+    for (const response of opened) await response.body?.cancel();
+    const missing = await eventually('there is room', async () => {
+      const answers = await Promise.all(Array.from({ length: 32 }, () => open(undefined, seq + 1_000)));
+      return answers.every(({ status }) => status === 404) ? answers : undefined;
+    });
+    expect(missing).toHaveLength(32);
+    const again = await Promise.all(Array.from({ length: 32 }, () => open()));
+    expect(again.every(({ status }) => status === 200)).toBe(true);
+    for (const response of again) await response.body?.cancel();
+  });
+
+  it('end when the token is revoked, and tell nothing more', async () => {
+    admin.setNodeProgress(progress(seq - 1));
+    const expiresAt = new Date(Date.now() + 60_000).toISOString();
+    const issued = await admin.call('POST', '/v1/tokens', { body: { name: 'watcher', expiresAt } });
+    const response = await fetch(`${admin.url}/v1/journal/${seq}/rollout`, {
+      headers: { authorization: `Bearer ${issued.body.token}`, accept: 'text/event-stream' },
+    });
+    const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
+    expect((await reader.read()).value).toContain('"state":"pending"');
+    await admin.call('DELETE', `/v1/tokens/${issued.body.id}`);
+    admin.setNodeProgress(progress(seq));
+    const rest: string[] = [];
+    for (let next = await reader.read(); !next.done; next = await reader.read()) rest.push(next.value);
+    expect(rest.join('')).not.toContain('"done":true');
+  });
+
   it('end when the server stops', async () => {
     const reader = (await open()).body!.getReader();
     await reader.read();
@@ -77,7 +108,8 @@ describe('the events of a roll-out', () => {
     const pieces: string[] = [];
     const times = { intervalMs: 1, heartbeatMs: 3, maxMs: 60 };
     const { signal } = new AbortController();
-    const watch = { event: 'rollout', look: () => ({ done: false }), isDone: () => false, signal, times };
+    const look = () => ({ done: false });
+    const watch = { event: 'rollout', look, isDone: () => false, mayLook: () => true, signal, times };
     for await (const piece of watchAsEvents(watch)) pieces.push(piece);
     expect(pieces[0]).toBe('event: rollout\ndata: {"done":false}\n\n');
     expect(pieces.length).toBeGreaterThan(1);

@@ -6,7 +6,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type App, startApp } from '../../src/app.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { type EnvoyMessages, loadEnvoyMessages } from '../../src/grpc/messages.ts';
-import { type AdsClient, openAdsClient } from '../support/ads-client.ts';
+import { type AdsClient, openAdsClient, openSotwClient } from '../support/ads-client.ts';
 import {
   createAuthority,
   type LeafOptions,
@@ -51,16 +51,14 @@ beforeAll(async () => {
       ...tls('control', { ...server, clientCaFile, trustDomain: 'example.test' }),
       ...tls('admin', server),
       `admin.tokenFile=${join(folder, 'token')}`,
+      'drainSeconds=0',
     ],
   });
   const log = recordLog();
   lines = log.lines;
   const source = { modules: { 'policy.rego': WORKLOADS_ONLY }, data: {}, entrypoints: ['envoy/authz/allow'] };
   app = await startApp({ config, logger: log.logger, policies: [{ name: 'workloads', source }] });
-  for (const id of ['edge', 'other']) {
-    const node = { services: [], listener: { address: '127.0.0.1', port: 10_000 } };
-    expect((await admin(`/v1/nodes/${id}`, 'PUT', node)).status).toBe(201);
-  }
+  for (const id of ['edge', 'other']) await registerNode(id);
 });
 afterEach(() => {
   for (const close of closers.splice(0)) close();
@@ -71,11 +69,17 @@ afterAll(async () => {
   await rm(folder, { recursive: true });
 });
 
-function admin(path: string, method = 'GET', body?: object) {
+async function registerNode(id: string): Promise<void> {
+  const node = { services: [], listener: { address: '127.0.0.1', port: 10_000 } };
+  expect((await admin(`/v1/nodes/${id}`, 'PUT', node)).status).toBe(201);
+}
+
+function admin(path: string, method = 'GET', body?: object, etag?: string) {
   return sendRequest(app.ports.admin ?? 0, path, {
     method,
     headers: {
       authorization: `Bearer ${TOKEN}`,
+      ...(etag && { 'if-match': etag }),
       ...(body && { 'content-type': 'application/json', 'if-none-match': '*' }),
     },
     ...(body && { body: JSON.stringify(body) }),
@@ -154,6 +158,23 @@ describe('a gRPC port with client certificates', () => {
     }
   });
 
+  it('counts whom it refused by why, and the connections that it has', async () => {
+    const text = await app.world.metrics.render();
+    for (const reason of [
+      'no certificate',
+      'the certificate is from another authority',
+      'the certificate has expired',
+    ])
+      expect(text).toMatch(
+        new RegExp(
+          `chancery_grpc_refused_handshakes_total\\{port="(authz|control)",reason="${reason}"\\} [1-9]`,
+        ),
+      );
+    const client = checkClient(await nodeTls('edge'));
+    await client.check(await workloadCheck());
+    expect(await app.world.metrics.render()).toMatch(/chancery_grpc_tls_connections\{port="authz"\} [1-9]/);
+  });
+
   it('refuses a client that speaks without TLS', async () => {
     const plain = checkClient(credentials.createInsecure());
     await expect(plain.check(await workloadCheck())).rejects.toMatchObject({ code: 14 });
@@ -167,16 +188,42 @@ describe('a gRPC port with client certificates', () => {
     expect((await ads.next()).resources.length).toBeGreaterThan(0);
   });
 
-  it('refuses a node that claims to be another, and the log says which', async () => {
-    const ads = adsClient(await nodeTls('other'));
-    ads.send('listener', { nodeId: 'edge', subscribe: ['*'] });
-    expect(await ads.ended()).toEqual({ code: 7, details: 'this peer may not be node "edge"' });
-    expect(ads.waiting()).toBe(0);
-    expect(lines.find((line) => line['claimed'] === 'edge')).toMatchObject({
-      role: 'control',
-      certificate: 'other',
-      level: 'warn',
-    });
+  it.each([
+    ['delta', openAdsClient],
+    ['state-of-the-world', openSotwClient],
+  ])(
+    'refuses a node that shows the certificate of another (%s), and the log says which',
+    async (_what, open) => {
+      const ads = open(app.ports.control ?? 0, messages, await nodeTls('other'));
+      closers.push(() => ads.close());
+      const seen = lines.length;
+      ads.send('listener', { nodeId: 'edge' });
+      expect(await ads.ended()).toEqual({ code: 7, details: 'this peer may not be node "edge"' });
+      expect(ads.waiting()).toBe(0);
+      expect(lines.slice(seen).find((line) => line['claimed'] === 'edge')).toMatchObject({
+        role: 'control',
+        certificate: 'other',
+        level: 'warn',
+      });
+    },
+  );
+
+  it('takes the word of the node whose certificate is shown on 9191, on open connections too', async () => {
+    const request = await workloadCheck();
+    const [edge, other] = [checkClient(await nodeTls('edge')), checkClient(await nodeTls('other'))];
+    const believed = async (client: CheckClient): Promise<boolean> =>
+      (await client.check(request)).status?.code !== 7;
+    expect([await believed(edge), await believed(other)]).toEqual([true, true]);
+    const seen = lines.length;
+    const { headers } = await admin('/v1/nodes/other');
+    expect((await admin('/v1/nodes/other', 'DELETE', undefined, headers.etag)).status).toBe(204);
+    await eventually('the node is nobody', async () => !(await believed(other)));
+    expect([await believed(edge), await believed(other)]).toEqual([true, false]);
+    expect(
+      lines.slice(seen).filter((line) => line['node'] === 'other' && line['role'] === 'authz'),
+    ).toMatchObject([{ level: 'warn', message: expect.stringMatching(/is of no registered node/) }]);
+    await registerNode('other');
+    await eventually('the node is back', () => believed(other));
   });
 
   it.each([

@@ -70,12 +70,15 @@ describe('a push', () => {
     story.stream.offer(
       aSnapshot({ cluster: { a: '2' }, endpoints: { a: '2' }, listener: { l: '2' }, routes: { r: '2' } }),
     );
-    expect(story.news()).toEqual(['cluster +a']);
+    // a cluster that changes is acknowledged when it is warm, and it is not warm without endpoints: those that it had
+    expect(story.news()).toEqual(['cluster +a', 'endpoints +a']);
+    expect(story.ack('endpoints')).toEqual([]);
     expect(story.ack('cluster')).toEqual(['endpoints +a']);
     expect(story.ack('endpoints')).toEqual(['listener +l']);
     expect(story.ack('listener')).toEqual(['routes +r']);
     expect(story.ack('routes')).toEqual([]);
     expect(story.events()).toEqual([
+      'acked endpoints',
       'acked cluster',
       'acked endpoints',
       'acked listener',
@@ -132,14 +135,15 @@ describe('a push', () => {
   it('goes on after a refused cluster: a revoked grant must not wait for it', () => {
     const story = aSettledStream();
     story.stream.offer(aSnapshot({ ...FIRST, cluster: { a: 'bad' }, routes: { r: '2' } }));
-    expect(story.news()).toEqual(['cluster +a']);
+    expect(story.news()).toEqual(['cluster +a', 'endpoints +a']);
+    expect(story.ack('endpoints')).toEqual([]);
     expect(story.nack('cluster')).toEqual(['routes +r']);
   });
 
   it('goes on after a bound when an answer does not come', async () => {
     const story = aSettledStream(5);
     story.stream.offer(aSnapshot({ ...FIRST, cluster: { a: '2' }, routes: { r: '2' } }));
-    expect(story.news()).toEqual(['cluster +a']);
+    expect(story.news()).toEqual(['cluster +a', 'endpoints +a']);
     expect(await eventually('the bound has passed', () => story.news().join())).toBe('routes +r');
     story.stream.close();
   });
@@ -148,9 +152,10 @@ describe('a push', () => {
     const story = aSettledStream();
     story.stream.offer(aSnapshot({ ...FIRST, cluster: { a: '2' }, routes: { r: '2' } }));
     story.stream.offer(aSnapshot({ ...FIRST, cluster: { a: '2' }, routes: { r: '1' } }));
-    expect(story.news()).toEqual(['cluster +a']);
+    expect(story.news()).toEqual(['cluster +a', 'endpoints +a']);
+    expect(story.ack('endpoints')).toEqual([]);
     expect(story.ack('cluster')).toEqual([]);
-    expect(story.events()).toEqual(['acked cluster', `in sync at ${lastSeq()}`]);
+    expect(story.events()).toEqual(['acked endpoints', 'acked cluster', `in sync at ${lastSeq()}`]);
   });
 
   it('waits for a stream that is full, and then sends the newest state', () => {
@@ -200,7 +205,7 @@ describe('a client that comes back with all its types at once', () => {
 describe('a type that we do not serve', () => {
   it('is answered: the name does not exist', () => {
     const story = aStream();
-    const typeUrl = 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret';
+    const typeUrl = 'type.googleapis.com/envoy.service.runtime.v3.Runtime';
     story.request('cluster', { typeUrl, subscribe: ['key'] });
     expect(story.news()).toEqual([`${typeUrl} -key`]);
   });

@@ -98,7 +98,7 @@ describe('a wildcard, state of the world', () => {
   it('goes on with every empty list, for as long as no name has been given', () => {
     const story = aSettledStream();
     expect(story.ack('cluster', [])).toEqual([]);
-    expect(story.world({ ...FIRST, cluster: { a: '2' } })).toEqual(['cluster a=2']);
+    expect(story.world({ ...FIRST, cluster: { a: '2' } })).toEqual(['cluster a=2', 'endpoints a=1']);
   });
 
   it('ends with names, and an empty list after them drops everything', () => {
@@ -387,7 +387,9 @@ describe('a push, state of the world', () => {
   it('goes clusters, endpoints, listeners, routes, each after the ACK of the one before', () => {
     const story = aSettledStream();
     const next = { cluster: { a: '2' }, endpoints: { a: '2' }, listener: { l: '2' }, routes: { r: '2' } };
-    expect(story.world(next)).toEqual(['cluster a=2']);
+    // a cluster that changes is acknowledged when it is warm, and it is not warm without endpoints: those that it had
+    expect(story.world(next)).toEqual(['cluster a=2', 'endpoints a=1']);
+    expect(story.ack('endpoints')).toEqual([]);
     expect(story.ack('cluster')).toEqual(['endpoints a=2']);
     expect(story.ack('endpoints')).toEqual(['listener l=2']);
     expect(story.ack('listener')).toEqual(['routes r=2']);
@@ -426,18 +428,22 @@ describe('a push, state of the world', () => {
     expect(story.ack('routes')).toEqual(['cluster b=1 c=1']);
   });
 
-  it('sends the endpoints of a cluster again after another version of it: it warms up again', () => {
+  it('sends the endpoints of a cluster again behind another version of it: it warms up again', () => {
     const world = { ...FIRST, cluster: { a: '1', b: '1' }, endpoints: { a: '1', b: '1' } };
     const story = aSettledStream(world);
-    expect(story.world({ ...world, cluster: { a: '2', b: '1' } })).toEqual(['cluster a=2 b=1']);
-    expect(story.ack('cluster')).toEqual(['endpoints a=1']);
+    expect(story.world({ ...world, cluster: { a: '2', b: '1' } })).toEqual([
+      'cluster a=2 b=1',
+      'endpoints a=1',
+    ]);
     expect(story.ack('endpoints')).toEqual([]);
+    expect(story.ack('cluster')).toEqual([]);
   });
 
-  it('sends no endpoints again for a cluster that is refused, or new', () => {
+  it('sends no endpoints again for a cluster that was refused, or is new', () => {
     const story = aSettledStream();
-    story.world({ ...FIRST, cluster: { a: 'bad' } });
+    expect(story.world({ ...FIRST, cluster: { a: 'bad' } })).toEqual(['cluster a=bad', 'endpoints a=1']);
     expect(story.nack('cluster')).toEqual([]);
+    expect(story.ack('endpoints')).toEqual([]);
     expect(story.world({ ...FIRST, cluster: { a: 'bad', b: '1' } })).toEqual(['cluster a=1 b=1']);
     expect(story.ack('cluster')).toEqual([]);
   });

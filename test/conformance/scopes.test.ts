@@ -9,15 +9,20 @@ import { type AdminHarness, startAdmin } from '../support/admin-server.ts';
 
 /** What the document of the program says of each of its endpoints; whoever adds one adds its rows. */
 const document = JSON.parse(JSON.stringify(await describeApi())) as OpenApiDocument;
-const endpoints = Object.entries(document.paths).flatMap(([template, methods]) =>
+const operations = Object.entries(document.paths).flatMap(([template, methods]) =>
   Object.entries(methods).map(([method, operation]) => ({
     id: operation.operationId,
     method: method.toUpperCase(),
     template,
     needed: (operation as { readonly 'x-required-scope'?: string })['x-required-scope'],
+    security: (operation as { readonly security?: unknown }).security,
   })),
 );
+const endpoints = operations.filter(({ security }) => security === undefined);
+/** No token of any scope opens these: what does is a credential of their own. */
+const ownEndpoints = operations.filter(({ security }) => security !== undefined);
 const HOLDINGS = [...SCOPES, '*'] as const;
+const ownRows = ownEndpoints.flatMap((endpoint) => HOLDINGS.map((held) => ({ ...endpoint, held })));
 const rows = endpoints.flatMap((endpoint) => HOLDINGS.map((held) => ({ ...endpoint, held })));
 
 /** What is meant, apart from the code: a change of it is a decision, and shows here. */
@@ -26,6 +31,8 @@ const MEANT: Readonly<Record<string, Scope>> = {
   getPolicy: 'policy:read',
   listRevisions: 'policy:read',
   getRevision: 'policy:read',
+  getRevisionBundle: 'policy:read',
+  getBundle: 'policy:read',
   listReleases: 'policy:read',
   putPolicy: 'policy:write',
   createRelease: 'policy:release',
@@ -55,6 +62,16 @@ describe('the scope of an endpoint', () => {
 
   it('is needed for something, each of them', () => {
     expect(new Set(endpoints.map(({ needed }) => needed))).toEqual(new Set(SCOPES));
+  });
+});
+
+describe('a credential of its own', () => {
+  it('opens what is meant, and no scope does', () => {
+    const shown = ownEndpoints.map(({ id, security, needed }) => [id, security, needed]);
+    expect(shown).toEqual([
+      ['enrolNode', [{ enrolmentToken: [] }], undefined],
+      ['renewNodeCertificate', [{ nodeCertificate: [] }], undefined],
+    ]);
   });
 });
 
@@ -97,6 +114,17 @@ describe('a token', () => {
     expect(answer.status).toBe(403);
     expect(answer.body).toMatchObject({ code: 'permission_denied' });
     expect(answer.body.detail).toContain(`the scope ${needed},`);
+    expect(await admin.length()).toBe(before);
+  });
+
+  it.each(ownRows)('of $held is nothing to $method $template', async ({ method, template, held }) => {
+    const before = await admin.length();
+    const answer = await admin.call(method, template, {
+      token: tokens.get(held) ?? null,
+      body: { csr: 'x' },
+    });
+    // of failed authentications one in a minute is told what was wrong
+    expect([401, 429]).toContain(answer.status);
     expect(await admin.length()).toBe(before);
   });
 

@@ -1,8 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Digest, sha256 } from '../../src/core/digest.ts';
+import type { JsonObject } from '../../src/core/json.ts';
 import type { Position } from '../../src/core/position.ts';
-import { EMPTY_HEAD, type StoredCommit } from '../../src/journal/journal.ts';
+import { EMPTY_HEAD, type StoredCommit, type StoredEntry } from '../../src/journal/journal.ts';
+import { MAX_BODY_BYTES, MAX_COMMIT_ENTRIES, MAX_READ_BYTES } from '../../src/journal/limits.ts';
 import { CHAIN_START, verifyCommit } from '../../src/journal/verify.ts';
 import { aCommitChain, type CommitChain, endOf } from '../support/journal-commits.ts';
 import { TEST_STORES, type TestStore } from '../support/journal-stores.ts';
@@ -110,6 +112,35 @@ describe.each(Object.entries(TEST_STORES))('a journal on %s', (_name, createStor
     await expect(journal.append(part, before)).rejects.toMatchObject({ code: 'internal' });
     expect(await journal.head()).toEqual(before);
     expect(await journal.find('c1')).toBeUndefined();
+  });
+
+  it.each([
+    { what: 'more entries', bodies: () => Array.from({ length: MAX_COMMIT_ENTRIES + 1 }, () => ({})) },
+    { what: 'a larger body', bodies: () => [{ text: 'x'.repeat(MAX_BODY_BYTES) }] },
+    { what: 'more bytes', bodies: () => Array.from({ length: 9 }, () => ({ text: 'x'.repeat(1_000_000) })) },
+  ])('refuses a commit that has $what than a journal takes, and keeps nothing of it', async ({ bodies }) => {
+    const journal = await aJournalWith();
+    const before = chain.head();
+    const large = aCommitOf(bodies(), chain);
+    await expect(journal.append(large, before)).rejects.toMatchObject({ code: 'request_malformed' });
+    expect(await journal.head()).toEqual(before);
+  });
+
+  it('reads so many bytes at a time, and everything in the end', async () => {
+    const journal = await aJournalWith();
+    for (let n = 0; n < 12; n += 1) {
+      const before = chain.head();
+      await journal.append(chain.next(`c${n}`, { text: 'x'.repeat(1_000_000) }), before);
+    }
+    const sizes: number[] = [];
+    for (let seq = 0; seq < chain.head().seq; ) {
+      const page = await journal.read(seq, 1_000);
+      const entries = page.flatMap((commit) => commit.entries);
+      sizes.push(entries.reduce((sum, { body }) => sum + (body?.length ?? 0), 0));
+      seq = entries.at(-1)?.entry.seq ?? Number.NaN;
+    }
+    expect(sizes).toHaveLength(2);
+    expect(Math.max(...sizes)).toBeLessThanOrEqual(MAX_READ_BYTES);
   });
 
   it('finds where a commit ends by its id', async () => {
@@ -251,6 +282,19 @@ function aRival(id: string, before: Position, chain: CommitChain): StoredCommit 
 function rechained(commit: StoredCommit, previous: Digest): StoredCommit {
   const entries = commit.entries.map((stored) => ({ ...stored, entry: { ...stored.entry, previous } }));
   return { id: commit.id, entries };
+}
+
+/** Chained after the head, whatever its size: sealing would refuse it. */
+function aCommitOf(bodies: readonly JsonObject[], { genesis, head }: CommitChain): StoredCommit {
+  const [{ entry, salt }] = genesis.commit.entries as [StoredEntry];
+  let previous = head().digest;
+  const entries = bodies.map((body, index) => {
+    const own = { seq: head().seq + 1 + index, previous, digest: sha256(previous) };
+    previous = own.digest;
+    const commit = { id: 'large', index, count: bodies.length };
+    return { entry: { ...entry, ...own, commit }, salt, body: Buffer.from(JSON.stringify(body)) };
+  });
+  return { id: 'large', entries };
 }
 
 async function eventually(condition: () => boolean): Promise<void> {

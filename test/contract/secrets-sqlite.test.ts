@@ -32,8 +32,8 @@ describe('secrets in the file of a store', () => {
     await remove();
   });
 
-  async function open(create = false): Promise<Store> {
-    const store = await openStore({ sqlite: { path, busyTimeoutMs: 50 }, create }, silentLogger);
+  async function open(create = false, busyTimeoutMs = 50): Promise<Store> {
+    const store = await openStore({ sqlite: { path, busyTimeoutMs }, create }, silentLogger);
     stores.push(store);
     return store;
   }
@@ -84,7 +84,8 @@ describe('secrets in the file of a store', () => {
     const old = new DatabaseSync(path);
     old.exec(LAYOUT_1);
     old.close();
-    const opened = await Promise.all([open(), open(), open()]);
+    const patient = (): Promise<Store> => open(false, 5_000);
+    const opened = await Promise.all([patient(), patient(), patient()]);
     const [first, , last] = opened;
     await first?.journal.append(chain.genesis.commit, EMPTY_HEAD);
     await first?.sealedSecrets.put('a', Uint8Array.of(1));
@@ -99,7 +100,7 @@ describe('secrets in the file of a store', () => {
     await store.close();
     const entries = await entriesOf(path);
     const old = new DatabaseSync(path);
-    old.exec('DROP TABLE secret; PRAGMA user_version = 1;');
+    old.exec('DROP TABLE checkpoint; DROP TABLE blob_put; DROP TABLE secret; PRAGMA user_version = 1;');
     old.close();
     const { journal } = await open();
     expect(await journal.head()).toEqual(chain.head());

@@ -53,6 +53,14 @@ describe.each(Object.entries(TEST_STORES))('secrets on %s', (_name, createStore)
     expect(await secrets.get('a')).toEqual(Uint8Array.of(3));
   });
 
+  it('says which names there are, a page after the other', async () => {
+    for (const name of ['b', 'a/2', 'a/1', 'B']) await secrets.put(name, Uint8Array.of(1));
+    expect(await sealed.names('', 3)).toEqual(['B', 'a/1', 'a/2']);
+    expect(await sealed.names('a/2', 3)).toEqual(['b']);
+    await secrets.delete('a/1');
+    expect(await sealed.names('', 9)).toEqual(['B', 'a/2', 'b']);
+  });
+
   it('keeps what was put when the caller changes its bytes', async () => {
     const bytes = Uint8Array.of(1, 2, 3);
     const putting = secrets.put('a', bytes);

@@ -107,6 +107,41 @@ describe('opening a store', () => {
     expect(await store.journal.head()).toEqual(chain.head());
   });
 
+  it('begins the time of a blob anew when it is put again', async () => {
+    const store = await open({ create: true });
+    const digest = await store.blobs.put(Uint8Array.of(1));
+    aDatabase('UPDATE blob_put SET at = 0');
+    expect(await store.blobs.listOld(1, undefined, 10)).toEqual([digest]);
+    await store.blobs.put(Uint8Array.of(1));
+    expect(await store.blobs.listOld(1, undefined, 10)).toEqual([]);
+  });
+
+  it('lets the time of a blob begin when a file of a previous layout is opened', async () => {
+    const digest = await (await open({ create: true })).blobs.put(Uint8Array.of(1));
+    await stores.splice(0)[0]?.close();
+    aDatabase('DROP TABLE checkpoint; DROP TABLE blob_put; PRAGMA user_version = 2');
+    const earlierMs = Date.now() - 1_000;
+    const { blobs } = await open();
+    expect(await blobs.listOld(earlierMs, undefined, 10)).toEqual([]);
+    expect(await blobs.listOld((await blobs.nowMs()) + 1, undefined, 10)).toEqual([digest]);
+  });
+
+  it('takes no backup for a store, and no store for a backup', async () => {
+    const backup = await openStore({ sqlite: { path }, create: true, backup: true }, silentLogger);
+    await backup.close();
+    await expect(open()).rejects.toMatchObject({
+      code: 'store_mismatch',
+      detail: expect.stringMatching(/is a backup; `chancery store restore`/),
+    });
+    await remove();
+    ({ path, remove } = await aTemporaryPath('journal.db'));
+    await open({ create: true });
+    await expect(openStore({ sqlite: { path }, backup: true }, silentLogger)).rejects.toMatchObject({
+      code: 'store_mismatch',
+      detail: 'the file is not a backup of Chancery',
+    });
+  });
+
   it('heals a damaged blob when the same bytes are put again', async () => {
     const store = await open({ create: true });
     const digest = await store.blobs.put(Uint8Array.of(1, 2));

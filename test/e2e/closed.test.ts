@@ -217,14 +217,19 @@ describe('without an authorizer', () => {
   let authzPort: number | undefined;
 
   const build: BuildResources = (view, node, { authz }) =>
-    buildResources(view, node, { authz: { ...authz, port: authzPort ?? authz.port } });
+    buildResources(view, node, {
+      authz: {
+        ...authz,
+        ...(authzPort !== undefined && { places: [{ address: '127.0.0.1', port: authzPort }] }),
+      },
+    });
   const sendAuthzTo = async (port: number | undefined): Promise<void> => {
     authzPort = port;
-    const before = await edge.envoy.stat('cluster_manager.cluster_modified');
+    const before = await edge.envoy.stat('cluster.chancery-authz.membership_change');
     await stack.putService('granted', { hosts: ['*', `h${port ?? 0}.example`] });
     await eventually(
-      'the cluster of the authorizer changes',
-      async () => (await edge.envoy.stat('cluster_manager.cluster_modified')) > before,
+      'the endpoints of the authorizer change',
+      async () => (await edge.envoy.stat('cluster.chancery-authz.membership_change')) > before,
     );
   };
 

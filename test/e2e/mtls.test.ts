@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -316,7 +316,11 @@ describe('callers with certificates', () => {
     expect(journal).toContain(join(folder, 'server.key'));
     expect(journal).not.toContain('-----BEGIN');
     const running = await envoy.get('/config_dump');
-    expect(running).toContain(join(folder, 'server.pem'));
+    expect(running).toContain('"listener.certificate"');
     expect(running).not.toContain('-----BEGIN');
+    // what Envoy shows of a key that it has read itself is this
+    const key = await readFile(join(folder, 'server.key'));
+    expect(running).toContain(Buffer.from('[redacted]').toString('base64'));
+    expect(running).not.toContain(key.toString('base64'));
   });
 });

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { components } from '../../src/client/schema.d.ts';
+import { ADS_PROTOCOLS } from '../../src/xds/bootstrap.ts';
 import { expectForwarded, expectRefused } from '../support/counted.ts';
 import { type EnvoyProcess, freePort } from '../support/envoy-process.ts';
 import { eventually } from '../support/eventually.ts';
@@ -15,21 +16,21 @@ default allow := false
 allow if input.parsed_path[1] == "open"
 `;
 
-describe('a node that cannot have its new listener', () => {
+describe.each(ADS_PROTOCOLS)('a node that cannot have its new listener (%s, mTLS)', (protocol) => {
   let stack: Stack;
   let envoy: EnvoyProcess;
   const ports = { first: 0, second: 0, third: 0 };
 
   beforeAll(async () => {
     for (const name of ['first', 'second', 'third'] as const) ports[name] = await freePort();
-    stack = await startStack();
+    stack = await startStack({ mtls: true });
     await stack.publishAndRelease('open', ALLOW_OPEN);
     await stack.putService('orders', { access: 'policy', policy: 'open' });
     await stack.putService('other', { access: 'policy', policy: 'open' });
     await listenOn('edge', ports.first, ['orders']);
     await listenOn('bystander', ports.second, ['other']);
-    envoy = await stack.startNode('edge');
-    await stack.startNode('bystander');
+    envoy = await stack.startNode('edge', { protocol });
+    await stack.startNode('bystander', { protocol });
     await eventually('both nodes are there', async () => (await rollout()).done);
   });
   afterAll(() => stack?.stop());

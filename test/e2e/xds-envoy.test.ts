@@ -65,7 +65,9 @@ describe('an Envoy that knows only its bootstrap', () => {
       onApplied: world.onApplied,
       peerClaims: () => ({ mayClaimNode: () => true }),
       messages,
-      buildOptions: { authz: { address: '127.0.0.1', port: 1, timeoutMs: 500 } },
+      buildOptions: () => ({
+        authz: { places: [{ address: '127.0.0.1', port: 1 }], timeoutMs: 500 },
+      }),
       build: (view, node, options) => {
         const built = buildResources(view, node, options);
         return spoil ? { ...built, routes: built.routes.map(spoil) } : built;

@@ -67,7 +67,9 @@ describe('a grant in the proxy', () => {
       onApplied: world.onApplied,
       peerClaims: () => ({ mayClaimNode: () => true }),
       messages: loadEnvoyMessages(),
-      buildOptions: { authz: { address: '127.0.0.1', port: 1, timeoutMs: 500 } },
+      buildOptions: () => ({
+        authz: { places: [{ address: '127.0.0.1', port: 1 }], timeoutMs: 500 },
+      }),
       clock: { nowMs: () => 0 },
       logger: silentLogger,
       metrics: createMetrics(),

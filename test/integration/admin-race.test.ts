@@ -207,6 +207,45 @@ describe('two admin processes on one store', { timeout: 300_000 }, () => {
     );
   });
 
+  it.each([
+    ['after', 1],
+    ['before', 0],
+  ] as const)('answer a PUT again whose process was killed %s the commit', async (when, stored) => {
+    const cases = [
+      {
+        path: `/v1/policies/put-${when}`,
+        body: POLICY,
+        otherBody: { ...POLICY, data: { other: true } },
+        kind: 'policy.revision',
+        member: 'policy',
+      },
+      {
+        path: `/v1/services/put-${when}`,
+        body: service(`/put-${when}`),
+        otherBody: service(`/other-${when}`),
+        kind: 'registry.service.put',
+        member: 'name',
+      },
+    ];
+    for (const { path, body, otherBody, kind, member } of cases) {
+      const made = async () => (await entriesOf(kind)).filter((each) => each[member] === `put-${when}`);
+      const headers = { 'if-none-match': '*', 'idempotency-key': `put-${when}` };
+      const dying = await startDyingAdmin(instance.configFile, when);
+      await expect(call(dying.port, token, 'PUT', path, { body, headers })).rejects.toThrow();
+      expect(await dying.ended).toBe('SIGKILL');
+      expect(await made()).toHaveLength(stored);
+
+      const retries = [];
+      for (const writer of [0, 1, 0])
+        retries.push(await call(portOf(writer), token, 'PUT', path, { body, headers }));
+      expect(retries.map(({ status }) => status)).toEqual([201, 201, 201]);
+      expect(new Set(retries.map((retry) => `${retry.etag} ${JSON.stringify(retry.body)}`)).size).toBe(1);
+      expect(await made()).toHaveLength(1);
+      const other = await call(portOf(1), token, 'PUT', path, { body: otherBody, headers });
+      expect([other.status, other.body.code]).toEqual([422, 'idempotency_key_reused']);
+    }
+  });
+
   it('leave a journal that verifies', async () => {
     const { code, stdout } = await runChancery(['store', 'verify', '--config', instance.configFile]);
     expect(stdout).not.toBe('');

@@ -42,7 +42,18 @@ describe('chancery init', () => {
     expect(stdout).toMatch(/^journal\.genesis: sha256:[0-9a-f]{64}\n$/);
     expect(['key.pem', 'journal.db', 'token'].map((name) => modeOf(at(name)))).toEqual(['600', '600', '600']);
     expect(readFileSync(at('key.pem'), 'utf8')).toMatch(/^-----BEGIN PRIVATE KEY-----\n/);
+    expect([readFileSync(at('key.pem.secrets')).length, modeOf(at('key.pem.secrets'))]).toEqual([32, '600']);
     expect(readFileSync(at('token'), 'utf8').trim()).toMatch(/^chy_[0-9a-f]{18}\.[\w-]{43}$/);
+  });
+
+  it('refuses a name of the instance that could not stand in the names of its nodes', async () => {
+    const other = set(`store.sqlite.path=${at('other.db')}`, `journal.signingKeyFile=${at('other.pem')}`);
+    const { code, stderr } = await runChancery(['init', ...other, ...set('journal.instance=Prod EU')]);
+    expect([code, stderr]).toEqual([
+      1,
+      expect.stringMatching(/^chancery: journal\.instance of a new journal/),
+    ]);
+    expect(['other.db', 'other.pem'].map((name) => existsSync(at(name)))).toEqual([false, false]);
   });
 
   it.each([
@@ -275,7 +286,7 @@ describe('chancery store verify', () => {
   it('ends with 0 when the chain goes back to the pinned genesis', async () => {
     expect(await verify()).toEqual({
       code: 0,
-      stdout: expect.stringMatching(/^consistent, anchored: 2 entries, head 1\.2 sha256:[0-9a-f]{64}\n$/),
+      stdout: expect.stringMatching(/^consistent, anchored: 3 entries, head 1\.3 sha256:[0-9a-f]{64}\n$/),
     });
   });
 

@@ -28,6 +28,8 @@ const admin = await createAdminRole({
   config,
   world,
   writer: createWriter({ ...world, signingKey: storage.signingKey }),
+  signingKey: storage.signingKey,
+  secrets: storage.secrets,
   toolchain: createToolchain(config.rego, logger),
   nodeStatus: () => undefined,
   progress: { replicas: () => [], node: () => undefined },

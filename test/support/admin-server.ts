@@ -1,18 +1,26 @@
 import { Value } from 'typebox/value';
 import { expect } from 'vitest';
+import { createCursors } from '../../src/admin/cursor.ts';
 import { type AdminOptions, adminOptionsSchema } from '../../src/admin/options.ts';
 import { createAdminServer } from '../../src/admin/server.ts';
 import { createTokenState } from '../../src/admin/token-state.ts';
 import { createIssuedToken, createOneTimeToken } from '../../src/admin/tokens.ts';
 import { type Clock, systemClock } from '../../src/core/clock.ts';
+import { createEnrolments } from '../../src/identity/enrolment-state.ts';
+import { createNodeIssuer } from '../../src/identity/issue.ts';
+import { createIssuedCertificates } from '../../src/identity/issued-certificates.ts';
 import { createIssuers } from '../../src/identity/state.ts';
+import { createMemorySealedSecrets } from '../../src/journal/memory-secrets.ts';
 import { systemRandom } from '../../src/journal/random.ts';
+import { createSecrets } from '../../src/journal/secrets.ts';
+import { toSecretsKey } from '../../src/journal/secrets-key.ts';
 import { createPolicyAdministration, type PolicyAdministration } from '../../src/policy/administration.ts';
 import { createPolicyState } from '../../src/policy/state.ts';
 import { createRegistry } from '../../src/registry/state.ts';
 import { type RegoOptions, regoOptions } from '../../src/rego/options.ts';
 import { createToolchain, type Toolchain } from '../../src/rego/toolchain.ts';
 import { type LogFields, type Logger } from '../../src/telemetry/logger.ts';
+import { createMetrics } from '../../src/telemetry/metrics.ts';
 import type { NodeStatus } from '../../src/xds/node-status.ts';
 import type { NodeProgress } from '../../src/xds/rollout.ts';
 import { createContract, type OpenApiDocument } from './admin-contract.ts';
@@ -56,6 +64,8 @@ export interface AdminHarness {
 export interface AdminHarnessOptions {
   readonly clock?: Clock;
   readonly options?: Partial<AdminOptions>;
+  /** with an authority of the nodes; an entry of the journal */
+  readonly enrolment?: boolean;
   /** one for several cases: it takes a moment to start */
   readonly toolchain?: Toolchain;
   readonly policies?: (real: PolicyAdministration) => PolicyAdministration;
@@ -68,6 +78,7 @@ export async function startAdmin(given: AdminHarnessOptions = {}): Promise<Admin
   const tokens = createTokenState();
   const registry = createRegistry();
   const issuers = createIssuers();
+  const enrolments = createEnrolments();
   const policyState = createPolicyState();
   const toolchain = given.toolchain ?? createTestToolchain();
   const oneTime = createOneTimeToken(basics);
@@ -75,16 +86,29 @@ export async function startAdmin(given: AdminHarnessOptions = {}): Promise<Admin
   const issued = createIssuedToken({ name: 'test', scopes: ['*'], expiresAt: inAnHour }, basics);
   const journal = await createTestJournal({
     clock,
-    reducers: [tokens.reducer, registry.reducer, issuers.reducer, policyState.reducer],
+    reducers: [tokens.reducer, registry.reducer, issuers.reducer, policyState.reducer, enrolments.reducer],
     extraDrafts: [oneTime.draft, issued.draft],
   });
   const real = createPolicyAdministration({
     view: policyState.view,
     blobs: journal.blobs,
     toolchain,
-    maxMemoryMiB: 64,
+    options: { maxMemoryMiB: 64, maxUnits: 50_000_000 },
   });
   const policies = given.policies?.(real) ?? real;
+  const issuer = createNodeIssuer({
+    ...basics,
+    view: enrolments.view,
+    isRegistered: (id) => registry.view.node(id) !== undefined,
+    writer: journal.writer,
+    secrets: createSecrets({
+      sealed: createMemorySealedSecrets(),
+      key: toSecretsKey(systemRandom(32)),
+      random: systemRandom,
+    }),
+    trustDomain: 'test',
+  });
+  if (given.enrolment) await issuer.ensureAuthority(AbortSignal.timeout(10_000));
   const logged: string[] = [];
   let nodeStatus: NodeStatus | undefined;
   let nodeProgress: NodeProgress | undefined;
@@ -92,12 +116,17 @@ export async function startAdmin(given: AdminHarnessOptions = {}): Promise<Admin
     ...basics,
     options: { ...(Value.Default(adminOptionsSchema, {}) as AdminOptions), ...given.options },
     logger: loggerInto(logged),
+    metrics: createMetrics(),
     journal: journal.journal,
     follower: journal.follower,
     writer: journal.writer,
+    cursors: createCursors(systemRandom(32)),
     tokens,
     registry: registry.view,
     issuers: issuers.view,
+    enrolments: enrolments.view,
+    issued: createIssuedCertificates(enrolments.view),
+    nodeIssuer: () => issuer,
     policies,
     bootstrapOf: (id) => ({ node: { id } }),
     nodeStatus: () => nodeStatus,

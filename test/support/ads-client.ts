@@ -33,12 +33,13 @@ export function openAdsClient(port: number, messages: EnvoyMessages, tls?: Chann
 }
 
 /** A client of state-of-the-world ADS that does nothing by itself either, and does not remember its names. */
-export function openSotwClient(port: number, messages: EnvoyMessages): SotwClient {
+export function openSotwClient(port: number, messages: EnvoyMessages, tls?: ChannelCredentials): SotwClient {
   const nothing = { nodeId: '', names: [], version: '', nonce: '' };
-  return openClient(port, 'StreamAggregatedResources', {
+  const codec: Codec<SotwRequest, SotwResponse> = {
     encode: (typeUrl, change) => messages.encodeSotwRequest({ ...nothing, typeUrl, ...change }),
     decode: (bytes) => messages.decodeSotwResponse(bytes),
-  });
+  };
+  return openClient(port, 'StreamAggregatedResources', codec, tls);
 }
 
 interface Codec<Request, Response> {

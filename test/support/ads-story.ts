@@ -23,6 +23,7 @@ export function aSnapshot(types: Partial<Record<ResourceType, Versions>>): Snaps
     position: { epoch: 1, seq: positions, digest: `sha256:${'0'.repeat(64)}` },
     types: {
       cluster: set(types.cluster),
+      secrets: set(types.secrets),
       endpoints: set(types.endpoints),
       listener: set(types.listener),
       routes: set(types.routes),

@@ -15,7 +15,7 @@ export interface CheckPort {
 export async function startCheckPort(rego: string, set: readonly string[] = []): Promise<CheckPort> {
   const listeners = ['authz', 'control', 'admin', 'ops'].map((listener) => `${listener}.port=0`);
   const app: App = await startApp({
-    config: loadConfig({ set: [...listeners, ...set] }),
+    config: loadConfig({ set: [...listeners, 'drainSeconds=0', ...set] }),
     logger: silentLogger,
     policies: [{ name: 'only', source: { modules: { 'policy.rego': rego } } }],
   });

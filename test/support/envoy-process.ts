@@ -30,17 +30,30 @@ export interface EnvoyProcess {
   stop(): Promise<void>;
 }
 
+export interface EnvoyOptions {
+  /** workers; default 1 */
+  readonly concurrency?: number;
+  /** files of its own, path → text: the configuration names them relative to the folder where it runs */
+  readonly files?: Readonly<Record<string, string>>;
+}
+
 /** Starts Envoy with a configuration (JSON, or the text of a YAML file) and waits for its administration interface. */
-export async function startEnvoy(config: object | string): Promise<EnvoyProcess> {
+export async function startEnvoy(
+  config: object | string,
+  { concurrency = 1, files = {} }: EnvoyOptions = {},
+): Promise<EnvoyProcess> {
   if (!existsSync(ENVOY_BINARY)) throw new Error(`no Envoy at ${ENVOY_BINARY}: run the set-up`);
   const folder = await mkdtemp(join(tmpdir(), 'chancery-envoy-'));
   const adminFile = join(folder, 'admin-address');
-  const flags =
-    '--concurrency 1 --use-dynamic-base-id --log-level warning --drain-time-s 1 --admin-address-path';
+  const flags = '--use-dynamic-base-id --log-level warning --drain-time-s 1';
+  await writeFiles(folder, files);
   const child = spawn(
     ENVOY_BINARY,
-    ['-c', await writeConfig(folder, config)].concat(flags.split(' '), adminFile),
-    { stdio: ['ignore', 'ignore', 'pipe'] },
+    [
+      ...['-c', await writeConfig(folder, config), '--concurrency', `${concurrency}`],
+      ...[...flags.split(' '), '--admin-address-path', adminFile],
+    ],
+    { stdio: ['ignore', 'ignore', 'pipe'], cwd: folder },
   );
   let log = '';
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
@@ -79,13 +92,17 @@ export async function startEnvoy(config: object | string): Promise<EnvoyProcess>
 }
 
 /** `envoy --mode validate`. @returns what it says; it throws when the configuration is refused */
-export async function validateConfig(config: object | string): Promise<string> {
+export async function validateConfig(
+  config: object | string,
+  { files = {} }: Pick<EnvoyOptions, 'files'> = {},
+): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'chancery-envoy-'));
   try {
+    await writeFiles(folder, files);
     const { stdout, stderr } = await promisify(execFile)(
       ENVOY_BINARY,
       ['--mode', 'validate', '--use-dynamic-base-id', '-c', await writeConfig(folder, config)],
-      { timeout: 60_000 },
+      { timeout: 60_000, cwd: folder },
     );
     return stdout + stderr;
   } finally {
@@ -107,6 +124,12 @@ async function writeConfig(folder: string, config: object | string): Promise<str
   const path = join(folder, typeof config === 'string' ? 'envoy.yaml' : 'envoy.json');
   await writeFile(path, typeof config === 'string' ? config : JSON.stringify(config));
   return path;
+}
+
+async function writeFiles(folder: string, files: Readonly<Record<string, string>>): Promise<void> {
+  for (const [path, text] of Object.entries(files)) {
+    await writeFile(join(folder, path), text, { mode: 0o600 });
+  }
 }
 
 async function getText(port: number, path: string): Promise<string> {

@@ -2,6 +2,7 @@ import { type Clock, systemClock } from '../../src/core/clock.ts';
 import type { Digest } from '../../src/core/digest.ts';
 import type { JsonObject } from '../../src/core/json.ts';
 import type { Position } from '../../src/core/position.ts';
+import { WITHOUT_REDUCER } from '../../src/journal/dispatch.ts';
 import type { Reducer, Writer } from '../../src/journal/fold.ts';
 import { createFollower, type JournalFollower } from '../../src/journal/follower.ts';
 import { initJournal } from '../../src/journal/init.ts';
@@ -13,6 +14,7 @@ import type { SigningKey } from '../../src/journal/signing-key.ts';
 import { createWriter } from '../../src/journal/writer.ts';
 import { silentLogger } from '../../src/telemetry/logger.ts';
 import { createMetrics } from '../../src/telemetry/metrics.ts';
+import { noSection } from './sections.ts';
 
 export interface TestJournalOptions {
   /** kinds that none of them takes are folded by nobody */
@@ -88,7 +90,7 @@ export async function createTestJournal(options: TestJournalOptions = {}): Promi
 export function withTheRest(reducers: readonly Reducer[]): readonly Reducer[] {
   const taken = new Set(reducers.flatMap(({ kinds }) => kinds));
   const kinds = (Object.keys(ENTRY_KINDS) as EntryKind[]).filter(
-    (kind) => kind !== 'journal.genesis' && !taken.has(kind),
+    (kind) => !WITHOUT_REDUCER.includes(kind) && !taken.has(kind),
   );
-  return [...reducers, { kinds, apply: () => [] }];
+  return [...reducers, { kinds, apply: () => [], section: noSection('the-rest') }];
 }

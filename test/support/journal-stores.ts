@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '../../src/core/clock.ts';
+import { createMemoryCheckpoints } from '../../src/journal/memory-checkpoints.ts';
 import { createMemoryBlobs, createMemoryJournal } from '../../src/journal/memory-journal.ts';
 import { createMemorySealedSecrets } from '../../src/journal/memory-secrets.ts';
 import { createMemoryShared } from '../../src/journal/memory-shared.ts';
@@ -12,7 +13,7 @@ import { silentLogger } from '../../src/telemetry/logger.ts';
 export interface TestStore {
   readonly name: string;
   /** Each call is another connection to the same content, as another process would have. */
-  open(): Promise<Pick<Store, 'journal' | 'blobs' | 'sealedSecrets' | 'shared'>>;
+  open(): Promise<Pick<Store, 'journal' | 'blobs' | 'sealedSecrets' | 'shared' | 'checkpoints'>>;
   /** Closes what was opened, and removes the content. */
   remove(): Promise<void>;
 }
@@ -23,7 +24,8 @@ export const TEST_STORES: Readonly<Record<string, () => Promise<TestStore>>> = {
     const blobs = createMemoryBlobs();
     const sealedSecrets = createMemorySealedSecrets();
     const shared = createMemoryShared({ clock: systemClock });
-    const content = { journal, blobs, sealedSecrets, shared };
+    const checkpoints = createMemoryCheckpoints();
+    const content = { journal, blobs, sealedSecrets, shared, checkpoints };
     return { name: 'memory', open: async () => content, remove: () => journal.close() };
   },
   async SQLite() {

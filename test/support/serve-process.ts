@@ -55,7 +55,7 @@ export async function startServe(
 ): Promise<ServeProcess> {
   const wanted = { authz: 0, control: 0, admin: 0, ops: 0, ...ports };
   const flags = Object.entries(wanted).flatMap(([listener, port]) => ['--set', `${listener}.port=${port}`]);
-  const { child, finished, output } = spawnChancery(['serve', ...args, ...flags]);
+  const { child, finished, output } = spawnChancery(['serve', '--set', 'drainSeconds=0', ...args, ...flags]);
   const running = (): boolean => child.exitCode === null && child.signalCode === null;
   const kill = async (): Promise<void> => {
     child.kill('SIGKILL');
@@ -136,13 +136,14 @@ export async function exchangeToken(
   return { token: data.token, client: createClient({ baseUrl, token: data.token, maxAttempts: 1 }) };
 }
 
-interface Started {
+export interface Started {
   readonly child: ChildProcess;
   readonly finished: Promise<Finished>;
   output(): string;
 }
 
-function spawnChancery(args: readonly string[]): Started {
+/** Starts a command, for whoever wants to end it before it ends. */
+export function spawnChancery(args: readonly string[]): Started {
   const child = spawn(process.execPath, [MAIN, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: withoutSettings(process.env),

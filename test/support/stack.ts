@@ -6,9 +6,13 @@ import { ApiError } from '../../src/client/api-error.ts';
 import { type AdminClient, createClient } from '../../src/client/client.ts';
 import type { components } from '../../src/client/schema.d.ts';
 import { loadConfig } from '../../src/config/load.ts';
-import { silentLogger } from '../../src/telemetry/logger.ts';
+import type { JsonObject } from '../../src/core/json.ts';
+import { type Logger, silentLogger } from '../../src/telemetry/logger.ts';
+import type { AdsProtocol } from '../../src/xds/bootstrap.ts';
 import type { BuildResources } from '../../src/xds/build.ts';
+import type { Leaf } from './certificates.ts';
 import { type EnvoyProcess, startEnvoy } from './envoy-process.ts';
+import { createPortFiles, issueNode, mtlsSettings, nodeFiles, type PortFiles } from './tls-files.ts';
 import { startUpstream, type Upstream } from './upstream.ts';
 
 type Schemas = components['schemas'];
@@ -29,19 +33,38 @@ export interface Stack {
   publish(policy: string, rego: string, entrypoints?: string[]): Promise<string>;
   release(policy: string, revision: string): Promise<void>;
   publishAndRelease(policy: string, rego: string): Promise<string>;
+  bootstrap(id: string, protocol?: AdsProtocol): Promise<JsonObject>;
   /** A real Envoy from the bootstrap that Chancery gives for a node. */
-  startNode(id: string): Promise<EnvoyProcess>;
+  startNode(id: string, options?: NodeOptions): Promise<EnvoyProcess>;
+  /** with `mtls`: what its ports read, and the authority of its nodes */
+  readonly mtls: PortFiles | undefined;
   stop(): Promise<void>;
 }
 
+export interface NodeOptions {
+  readonly protocol?: AdsProtocol;
+  /** workers; default 1 */
+  readonly concurrency?: number;
+  /** what it shows to a stack with `mtls`; default: a certificate that names it */
+  readonly certificate?: Leaf;
+}
+
 export interface StackOptions {
+  /** client certificates on both gRPC ports; default: plain */
+  readonly mtls?: boolean;
+  readonly logger?: Logger;
   readonly set?: readonly string[];
   readonly build?: BuildResources;
 }
 
 const TOKEN = 'test-token-test-token-test-token-test-token';
 
-export async function startStack({ set = [], build }: StackOptions = {}): Promise<Stack> {
+export async function startStack({
+  mtls = false,
+  logger = silentLogger,
+  set = [],
+  build,
+}: StackOptions = {}): Promise<Stack> {
   await using undo = new AsyncDisposableStack();
   const folder = undo.adopt(await mkdtemp(join(tmpdir(), 'chancery-stack-')), (it) =>
     rm(it, { recursive: true }),
@@ -49,29 +72,42 @@ export async function startStack({ set = [], build }: StackOptions = {}): Promis
   const tokenFile = join(folder, 'token');
   await writeFile(tokenFile, TOKEN, { mode: 0o600 });
   const ports = ['authz', 'control', 'admin', 'ops'].map((listener) => `${listener}.port=0`);
-  const config = loadConfig({ set: [...ports, `admin.tokenFile=${tokenFile}`, ...set] });
-  const app = undo.adopt(
-    await startApp({ config, logger: silentLogger, ...(build ? { build } : {}) }),
-    (it) => it.stop(),
-  );
+  const files = mtls ? undo.adopt(await createPortFiles(), (it) => it.remove()) : undefined;
+  const tls = files ? mtlsSettings(files) : [];
+  const config = loadConfig({
+    set: [...ports, 'drainSeconds=0', ...tls, `admin.tokenFile=${tokenFile}`, ...set],
+  });
+  const app = undo.adopt(await startApp({ config, logger, ...(build ? { build } : {}) }), (it) => it.stop());
   const upstream = undo.adopt(await startUpstream(), (it) => it.close());
   const client = createClient({ baseUrl: `http://127.0.0.1:${app.ports.admin}`, token: TOKEN });
   const admin = createStackAdmin(client, upstream);
+  const readBootstrap: Stack['bootstrap'] = async (id, protocol = 'delta') => {
+    const params = { path: { id }, query: { protocol } };
+    const { data } = await client.GET('/v1/nodes/{id}/bootstrap', { params });
+    return data as JsonObject;
+  };
   const owned = undo.move();
   return {
     app,
     client,
     upstream,
     ...admin,
-    async startNode(id) {
-      const { data } = await client.GET('/v1/nodes/{id}/bootstrap', { params: { path: { id } } });
-      return owned.adopt(await startEnvoy(withFreeAdminPort(data as object)), (it) => it.stop());
+    bootstrap: readBootstrap,
+    async startNode(id, { protocol, certificate, ...options } = {}) {
+      const bootstrap = withFreeAdminPort(await readBootstrap(id, protocol));
+      const own = files && nodeFiles(files, certificate ?? (await issueNode(files, id)));
+      const envoy = await startEnvoy(bootstrap, { ...options, ...(own && { files: own }) });
+      return owned.adopt(envoy, (it) => it.stop());
     },
+    mtls: files,
     stop: () => owned.disposeAsync(),
   };
 }
 
-export type StackAdmin = Omit<Stack, 'app' | 'client' | 'upstream' | 'startNode' | 'stop'>;
+export type StackAdmin = Omit<
+  Stack,
+  'app' | 'client' | 'upstream' | 'bootstrap' | 'startNode' | 'mtls' | 'stop'
+>;
 
 export function createStackAdmin(client: AdminClient, upstream: Pick<Upstream, 'port'>): StackAdmin {
   const publish: Stack['publish'] = async (policy, rego, entrypoints = ['envoy/authz/allow']) => {

@@ -82,3 +82,27 @@ export async function createPortFiles(): Promise<PortFiles> {
     remove: () => rm(folder, { recursive: true, force: true }),
   };
 }
+
+/** Each node has other files of these names: its Envoy finds them in the folder where it runs. */
+const NODE_FILES = { certificateFile: './node.pem', privateKeyFile: './node.key', caFile: './chancery.pem' };
+
+/** Settings for mTLS on both gRPC ports, and for the nodes that call them. */
+export function mtlsSettings({ files }: PortFiles): readonly string[] {
+  const set = (prefix: string, values: object): string[] =>
+    Object.entries(values).map(([key, value]) => `${prefix}.${key}=${value}`);
+  return [...set('authz.tls', files), ...set('control.tls', files), ...set('control.envoyTls', NODE_FILES)];
+}
+
+/** @param options  for a certificate that is not as it should be */
+export function issueNode({ authority }: PortFiles, id: string, options?: LeafOptions): Promise<Leaf> {
+  return authority.issue({ uris: [`spiffe://example.test/node/${id}`], ...options });
+}
+
+/** What those settings name, for the Envoy of a node: path → text. */
+export function nodeFiles({ authority }: PortFiles, node: Leaf): Readonly<Record<string, string>> {
+  return {
+    [NODE_FILES.certificateFile]: node.certificate,
+    [NODE_FILES.privateKeyFile]: node.privateKey,
+    [NODE_FILES.caFile]: authority.certificate,
+  };
+}

@@ -56,7 +56,7 @@ describe('the admission', () => {
     });
     const refusalOf = (remoteAddress: string, authorization?: string) => {
       try {
-        return admit({ remoteAddress, authorization });
+        return admit({ remoteAddress, authorization, certificate: () => undefined });
       } catch (thrown) {
         const { code, retryAfterSeconds } = Failure.from(thrown);
         return [code, retryAfterSeconds];

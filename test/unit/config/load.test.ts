@@ -37,6 +37,21 @@ describe('loadConfig', () => {
     ).toEqual(['127.0.0.1:9191', '127.0.0.1:18000', '127.0.0.1:8181', '127.0.0.1:8182']);
   });
 
+  it('takes a Unix socket for this machine, with an absolute path and without TLS', () => {
+    expect(loadConfig({ set: ['authz.address=unix:/run/authz.sock'] }).authz.address).toBe(
+      'unix:/run/authz.sock',
+    );
+    const set = [
+      'authz.address=unix:authz.sock',
+      'authz.tls.certificateFile=a',
+      'authz.tls.privateKeyFile=b',
+    ];
+    expect(problemsOf(() => loadConfig({ set }))).toEqual([
+      '/authz/address: the path of a Unix socket begins with /',
+      '/authz/tls: a Unix socket has none',
+    ]);
+  });
+
   it('takes the file, then the environment, then --set', () => {
     const file = fileOf('admin: {port: 1, maxConnections: 2}\nops: {port: 3}\n');
     const config = loadConfig({
@@ -85,10 +100,12 @@ describe('loadConfig', () => {
       ...[...own, ...more].map((assignment) => `${listener}.tls.${assignment}`),
     ];
     expect(problemsOf(() => loadConfig({ set: tls('authz', 'clientCaFile=/ca') }))).toEqual([]);
+    expect(problemsOf(() => loadConfig({ set: tls('authz', 'enrolledNodes=true') }))).toEqual([]);
+    expect(problemsOf(() => loadConfig({ set: tls('authz', 'enrolledNodes=false') }))).toHaveLength(1);
     expect(problemsOf(() => loadConfig({ set: tls('admin') }))).toEqual([]);
     expect(problemsOf(() => loadConfig({ set: tls('control') }))).toEqual([
       '/control/address: 0.0.0.0 is not a loopback address; it needs verified client certificates ' +
-        '(`tls.clientCaFile`), or `insecure: true` to say it aloud',
+        '(`tls.enrolledNodes` or `tls.clientCaFile`), or `insecure: true` to say it aloud',
     ]);
   });
 

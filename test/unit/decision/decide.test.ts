@@ -13,6 +13,8 @@ interface World {
   readonly released?: readonly string[];
   readonly principal?: Principal | 'authentication_required' | Failure;
   readonly evaluate?: () => never;
+  /** result of the policy; default true */
+  readonly says?: boolean;
   /** `<service> <spiffe> <operation>` */
   readonly grants?: readonly string[];
 }
@@ -44,10 +46,12 @@ async function run(world: World) {
           ? {
               name,
               revision: 'r',
+              seq: 7,
               evaluate: (entrypoint, input) => {
                 events.push(`evaluate ${name} ${entrypoint} ${Buffer.from(input).toString()}`);
                 world.evaluate?.();
-                return { defined: true, value: true, text: 'true' };
+                const value = world.says ?? true;
+                return { defined: true, value, text: String(value) };
               },
             }
           : undefined,
@@ -60,7 +64,9 @@ async function run(world: World) {
   };
   try {
     const decision = await decide(request, deps, DEADLINE);
-    return { events, outcome: decision.effect === 'allow' ? 'allow' : decision.reason };
+    if (decision.effect === 'allow') return { events, outcome: 'allow' };
+    const { reason: outcome, decidedBy } = decision;
+    return { events, outcome, ...(decidedBy && { decidedBy }) };
   } catch (thrown) {
     return { events, outcome: Failure.from(thrown).code };
   }
@@ -198,6 +204,16 @@ describe('decide', () => {
     expect((await run({ released: ['a'], principal })).events[1]).toBe(
       `evaluate a ${ALLOW} {"identity":{"workload":{"spiffe":"spiffe://mesh/app/a"},"user":{"issuer":"i","subject":"s","claims":{"sub":"s"}}}}`,
     );
+  });
+
+  it('says of a denial by a policy which release it was, and of no other', async () => {
+    const denied = await run({ released: ['a'], says: false });
+    expect(denied).toMatchObject({
+      outcome: 'policy_denied',
+      decidedBy: { policy: 'a', revision: 'r', seq: 7 },
+    });
+    const unasked = await run({ released: ['a'], principal: 'authentication_required' });
+    expect(unasked).not.toHaveProperty('decidedBy');
   });
 
   it('makes a policy failure of whatever the evaluator throws', async () => {

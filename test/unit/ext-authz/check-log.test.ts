@@ -55,9 +55,10 @@ function start(level?: string, logDenied?: ExtAuthzOptions['logDenied']) {
 describe('the log of Checks', () => {
   it('says who asked for what and why not, without the query', () => {
     const { lines, log } = start('debug');
-    log.denied('d1', 'policy_denied', aRequest());
+    const decidedBy = { policy: 'orders', revision: 'sha256:00', seq: 7 };
+    log.denied('d1', { reason: 'policy_denied', decidedBy }, aRequest());
     expect(lines).toEqual([
-      ['debug', 'a Check was denied', { decisionId: 'd1', reason: 'policy_denied', ...SHOWN }],
+      ['debug', 'a Check was denied', { decisionId: 'd1', reason: 'policy_denied', decidedBy, ...SHOWN }],
     ]);
     expect(new Set(reads)).toEqual(new Set(['extension']));
   });
@@ -68,7 +69,7 @@ describe('the log of Checks', () => {
     ['a line at info when it is asked for', 'info', 'info', ['info']],
   ])('writes of a denial %s', (_, level, logDenied, expected) => {
     const { lines, log } = start(level, logDenied);
-    log.denied('d1', 'no_grant', aRequest());
+    log.denied('d1', { reason: 'no_grant' }, aRequest());
     expect(lines.map(([name]) => name)).toEqual(expected);
     // no string is made that nobody reads
     expect(reads.length > 0).toBe(expected.length > 0);
@@ -113,12 +114,12 @@ describe('the log of Checks', () => {
         throw new Error('cannot be read');
       },
     });
-    for (let count = 0; count < 1_000; count += 1) log.denied('d', 'no_grant', broken);
+    for (let count = 0; count < 1_000; count += 1) log.denied('d', { reason: 'no_grant' }, broken);
     expect(lines.length).toBeGreaterThanOrEqual(100);
     expect(lines.length).toBeLessThan(500);
     expect(lines[0]?.[2]).toEqual({ decisionId: 'd', reason: 'no_grant' });
     const other = start('debug');
-    other.log.denied('d', 'no_grant', aRequest(`/${'x'.repeat(10_000)}`));
+    other.log.denied('d', { reason: 'no_grant' }, aRequest(`/${'x'.repeat(10_000)}`));
     expect(other.lines[0]?.[2]['path']).toHaveLength(512);
   });
 });

@@ -1,6 +1,8 @@
 import { X509Certificate } from 'node:crypto';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { isLoopback } from '../../../src/core/loopback.ts';
+import { createEnrolments } from '../../../src/identity/enrolment-state.ts';
+import { createIssuedCertificates } from '../../../src/identity/issued-certificates.ts';
 import { certificateClaims, peerClaims } from '../../../src/identity/peer.ts';
 import { createAuthority, type LeafOptions, type TestAuthority } from '../../support/certificates.ts';
 import { recordLog } from '../../support/log-lines.ts';
@@ -44,6 +46,7 @@ describe('a peer with a certificate', () => {
     const { logger, lines } = recordLog();
     const claims = certificateClaims({
       trustDomain: 'example.test',
+      issued: createIssuedCertificates(createEnrolments().view),
       isRegistered: (id) => registered.includes(id),
       clock: { nowMs: () => nowMs },
       logger,
@@ -79,17 +82,31 @@ describe('a peer with a certificate', () => {
   });
 
   it('may claim nothing once its certificate has expired on an open connection', async () => {
-    const { claims } = await claimsOf({ uris: [EDGE] }, { nowMs: Date.now() + 25 * 3_600_000 });
+    const { claims, lines } = await claimsOf({ uris: [EDGE] }, { nowMs: Date.now() + 25 * 3_600_000 });
     expect([claims.enrolled, claims.mayClaimNode('edge')]).toEqual([false, false]);
+    expect(lines[0]).toMatchObject({
+      level: 'warn',
+      node: 'edge',
+      message: expect.stringMatching(/has expired/),
+    });
   });
 
   it('is not enrolled any more when its node is not registered any more', async () => {
-    expect((await claimsOf({ uris: [EDGE] }, { registered: [] })).claims.enrolled).toBe(false);
+    const { claims, lines } = await claimsOf({ uris: [EDGE] }, { registered: [] });
+    expect(claims.enrolled).toBe(false);
+    expect(lines).toMatchObject([
+      { level: 'warn', node: 'edge', message: expect.stringMatching(/no registered node/) },
+    ]);
   });
 
   it('may claim nothing without one', () => {
     const { logger } = recordLog();
-    const claims = certificateClaims({ isRegistered: () => true, clock: { nowMs: () => 0 }, logger });
+    const claims = certificateClaims({
+      issued: createIssuedCertificates(createEnrolments().view),
+      isRegistered: () => true,
+      clock: { nowMs: () => 0 },
+      logger,
+    });
     expect(claims('127.0.0.1:4711').enrolled).toBe(false);
     expect(claims('unix:/run/x.sock').mayClaimNode('edge')).toBe(false);
   });

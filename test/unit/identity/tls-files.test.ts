@@ -90,3 +90,67 @@ describe('the files of a TLS port', () => {
     expect(troubles()).toEqual([]);
   });
 });
+
+describe('the authorities of enrolled nodes', () => {
+  function openWithNodes(files: { readonly clientCaFile?: string }) {
+    let listener: (what: 'authorities' | 'certificates') => void = () => {};
+    let trusted: readonly string[] = [];
+    const { certificateFile, privateKeyFile } = port.files;
+    const credentials = openTlsFiles(
+      { certificateFile, privateKeyFile, enrolledNodes: true, ...files },
+      {
+        option: 'authz.tls',
+        logger: recordLog().logger,
+        random: systemRandom,
+        nodes: {
+          certificates: () => trusted,
+          refusalOf: (certificate) => (certificate.length === 0 ? 'revoked' : undefined),
+          onChange(next) {
+            listener = next;
+            return () => (listener = () => {});
+          },
+        },
+      },
+    );
+    closers.push(() => credentials.close());
+    const trust = (next: readonly string[]): void => {
+      trusted = next;
+      listener('authorities');
+    };
+    return { credentials, trust, tell: () => listener('certificates') };
+  }
+
+  it('are trusted as soon as they are there, and before that nobody is', () => {
+    const { credentials, trust } = openWithNodes({});
+    expect(credentials.verifiesClients).toBe(true);
+    // an empty list, and not none: that would be everybody whom this machine trusts
+    expect(credentials.context().ca).toEqual([]);
+    const seen: unknown[] = [];
+    credentials.onChange(({ ca }) => seen.push(ca));
+    trust([port.authority.certificate]);
+    expect(seen).toEqual([[port.authority.certificate]]);
+    trust([port.authority.certificate]);
+    expect(seen).toHaveLength(1);
+    credentials.close();
+    trust([]);
+    expect(seen).toHaveLength(1);
+  });
+
+  it('stand beside those of a file', () => {
+    const { credentials, trust } = openWithNodes({ clientCaFile: port.files.clientCaFile });
+    trust([port.authority.certificate]);
+    expect(credentials.context().ca).toEqual([port.authority.certificate, port.authority.certificate]);
+  });
+
+  it('make a port ask again about its connections when a certificate may have been revoked', () => {
+    const { credentials, tell } = openWithNodes({});
+    let doubts = 0;
+    credentials.onDoubt?.(() => (doubts += 1));
+    tell();
+    expect(doubts).toBe(1);
+    expect([credentials.refusalOf?.(new Uint8Array()), credentials.refusalOf?.(new Uint8Array(1))]).toEqual([
+      'revoked',
+      undefined,
+    ]);
+  });
+});

@@ -11,12 +11,14 @@ import { createMetrics } from '../../../src/telemetry/metrics.ts';
 import { aCommitChain, endOf, NOON_MS } from '../../support/journal-commits.ts';
 import { withTheRest } from '../../support/journal-memory.ts';
 import { resealed } from '../../support/journal-reseal.ts';
+import { noSection } from '../../support/sections.ts';
 
 function aReducer() {
   const bodies: JsonObject[] = [];
   const entries: FoldedEntry[] = [];
   const reducer: Reducer = {
     kinds: ['settings.put'],
+    section: noSection(),
     apply(entry) {
       entries.push(entry);
       bodies.push(entry.body);
@@ -265,6 +267,7 @@ describe('a follower', () => {
     chain.next('c1', {});
     const broken: Reducer = {
       kinds: ['settings.put'],
+      section: noSection(),
       apply() {
         throw new Error('a bug');
       },

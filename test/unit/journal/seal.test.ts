@@ -2,8 +2,9 @@ import { createHash, createPublicKey, verify } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { JsonObject } from '../../../src/core/json.ts';
+import { MAX_BODY_BYTES, MAX_COMMIT_ENTRIES } from '../../../src/journal/limits.ts';
 import { systemRandom } from '../../../src/journal/random.ts';
-import { MAX_BODY_BYTES, MAX_COMMIT_ENTRIES, sealCommit } from '../../../src/journal/seal.ts';
+import { sealCommit } from '../../../src/journal/seal.ts';
 import { CHAIN_START, verifyCommit } from '../../../src/journal/verify.ts';
 import { aCommitChain } from '../../support/journal-commits.ts';
 

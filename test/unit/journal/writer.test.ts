@@ -11,6 +11,7 @@ import { silentLogger } from '../../../src/telemetry/logger.ts';
 import { createMetrics } from '../../../src/telemetry/metrics.ts';
 import { NOON_MS } from '../../support/journal-commits.ts';
 import { createTestJournal, withTheRest } from '../../support/journal-memory.ts';
+import { noSection } from '../../support/sections.ts';
 
 const soon = () => AbortSignal.timeout(5_000);
 
@@ -18,6 +19,7 @@ function aCounter() {
   const bodies: JsonObject[] = [];
   const reducer: Reducer = {
     kinds: ['settings.put'],
+    section: noSection(),
     apply({ body }) {
       bodies.push(body);
       return ['settings'];

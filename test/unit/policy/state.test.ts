@@ -19,7 +19,7 @@ describe('the state of the policies', () => {
     expect(reducer.apply(anEntry(3, releaseDraft({ body: second })))).toEqual(['release/quickstart']);
     expect(view.released('quickstart')?.revision).toBe(second.revision);
 
-    reducer.apply(anEntry(4, releaseDraft({ body: first }, sha256('request'))));
+    reducer.apply(anEntry(4, releaseDraft({ body: first })));
 
     expect(view.revisions('quickstart').map(({ revision, seq }) => [revision, seq])).toEqual([
       [first.revision, 1],
@@ -29,7 +29,7 @@ describe('the state of the policies', () => {
     expect(view.released('quickstart')).toEqual({
       policy: 'quickstart',
       revision,
-      body: { policy: 'quickstart', revision, artefact, toolchain, abi, request: sha256('request') },
+      body: { policy: 'quickstart', revision, artefact, toolchain, abi },
       digest: sha256('entry 4'),
       epoch: 1,
       seq: 4,

@@ -3,12 +3,13 @@ import type { JsonObject } from '../../../src/core/json.ts';
 import { loadEnvoyMessages } from '../../../src/grpc/messages.ts';
 import { putGrant, putNode, putService } from '../../../src/registry/commit.ts';
 import type { Grant, Node, Service } from '../../../src/registry/model.ts';
+import type { Authz } from '../../../src/xds/authz-cluster.ts';
 import { buildResources } from '../../../src/xds/build.ts';
 import { consistencyIssues } from '../../../src/xds/consistency.ts';
 import { createSnapshot, sameResources } from '../../../src/xds/snapshot.ts';
 import { aGrant, aNode, aService, createRegistryWorld } from '../../support/registry-world.ts';
 
-const OPTIONS = { authz: { address: '127.0.0.1', port: 9191, timeoutMs: 250 } };
+const OPTIONS = { authz: { places: [{ address: '127.0.0.1', port: 9191 }], timeoutMs: 250 } };
 const RBAC = 'envoy.filters.http.rbac';
 const EXT_AUTHZ = 'envoy.filters.http.ext_authz';
 const messages = loadEnvoyMessages();
@@ -351,12 +352,24 @@ describe('the listener and the clusters', () => {
       requireClientCertificate: false,
       disableStatelessSessionResumption: true,
       commonTlsContext: {
-        tlsCertificates: [
-          { certificateChain: { filename: '/tls/cert.pem' }, privateKey: { filename: '/tls/key.pem' } },
-        ],
-        validationContext: { trustedCa: { filename: '/tls/ca.pem' } },
+        tlsCertificateSdsSecretConfigs: [{ name: 'listener.certificate' }],
+        validationContextSdsSecretConfig: { name: 'listener.authorities' },
       },
     });
+    expect(resources.secrets).toMatchObject([
+      {
+        name: 'listener.certificate',
+        tlsCertificate: {
+          certificateChain: { filename: '/tls/cert.pem' },
+          privateKey: { filename: '/tls/key.pem' },
+        },
+      },
+      { name: 'listener.authorities', validationContext: { trustedCa: { filename: '/tls/ca.pem' } } },
+    ]);
+    expect(JSON.stringify(resources.secrets)).not.toContain('watchedDirectory');
+    const watched = build({ s: aService() }, {}, { tls: { ...tls, watchedFolder: '/tls' } }).resources;
+    expect(watched.listener).toEqual(resources.listener);
+    expect(JSON.stringify(watched.secrets).split('"watchedDirectory":{"path":"/tls"}')).toHaveLength(3);
   });
 
   it('do not change with grants: a listener that changes drains its connections', () => {
@@ -398,7 +411,7 @@ describe('a snapshot', () => {
       createSnapshot(resources, position, messages.encodeResource),
     );
     expect(sameResources(snapshots[0]!, snapshots[1]!)).toBe(true);
-    expect([...snapshots[0]!.types.endpoints.keys()]).toEqual(['service.a', 'service.b']);
+    expect([...snapshots[0]!.types.endpoints.keys()]).toEqual(['chancery-authz', 'service.a', 'service.b']);
   });
 
   it('is the same in whatever order the node lists its services', () => {
@@ -414,6 +427,7 @@ describe('a snapshot', () => {
     const routes = [{ ...resources.routes[0]!, name: 'other' }];
     const inconsistent = { ...resources, endpoints: resources.endpoints.slice(1), cluster: [], routes };
     expect(consistencyIssues(inconsistent).map(({ message }) => message)).toEqual([
+      'nothing refers to endpoints "service.a"',
       'nothing refers to endpoints "service.b"',
       'routes "chancery" is missing',
       'nothing refers to routes "other"',
@@ -429,6 +443,59 @@ describe('a snapshot', () => {
     const { resources } = world();
     const twice = { ...resources, listener: [...resources.listener, ...resources.listener] };
     expect(consistencyIssues(twice)).toHaveLength(2);
+  });
+});
+
+describe('the authorizer', () => {
+  const node = build({ s: aService() });
+  const PLACES = [
+    { address: '10.0.0.1', port: 9191 },
+    { address: '10.0.0.2', port: 9191 },
+  ];
+  const ENVOY_TLS = { certificateFile: '/c', privateKeyFile: '/k', caFile: '/ca' };
+  const of = (authz: Authz) => {
+    const { view } = createRegistryWorld();
+    return buildResources(view, { services: [], listener: { address: '127.0.0.1', port: 1 } }, { authz });
+  };
+
+  it('moves as endpoints alone', () => {
+    const [one, two] = [PLACES.slice(0, 1), PLACES].map((places) => of({ places, timeoutMs: 100 }));
+    expect(JSON.stringify(two?.endpoints[0]).match(/10\.0\.0\.\d/g)).toEqual(['10.0.0.1', '10.0.0.2']);
+    expect(two?.endpoints).not.toEqual(one?.endpoints);
+    expect({ ...two, endpoints: [] }).toEqual({ ...one, endpoints: [] });
+  });
+
+  it('moves over TLS as endpoints and the names that its certificates may have', () => {
+    const [one, two] = [PLACES.slice(0, 1), PLACES].map((places) =>
+      of({ places, timeoutMs: 100, tls: ENVOY_TLS }),
+    );
+    expect({ ...two, endpoints: [], secrets: [] }).toEqual({ ...one, endpoints: [], secrets: [] });
+    const [, authorities] = two?.secrets ?? [];
+    expect(authorities).toMatchObject({
+      name: 'authz.authorities',
+      validationContext: {
+        trustedCa: { filename: '/ca' },
+        matchTypedSubjectAltNames: PLACES.map(({ address }) => ({
+          sanType: 'IP_ADDRESS',
+          matcher: { exact: address },
+        })),
+      },
+    });
+    expect(() => createSnapshot(two!, node.position, messages.encodeResource)).not.toThrow();
+  });
+
+  it('may be a Unix socket', () => {
+    const built = of({ places: [{ address: 'unix:/run/authz.sock', port: 0 }], timeoutMs: 100 });
+    expect(JSON.stringify(built.endpoints[0])).toContain('"address":{"pipe":{"path":"/run/authz.sock"}}');
+    expect(() => createSnapshot(built, node.position, messages.encodeResource)).not.toThrow();
+  });
+
+  it('that says NOT_SERVING is never asked, not even when it is the last', () => {
+    expect(node.resources.cluster[0]).toMatchObject({
+      healthChecks: [{ grpcHealthCheck: {} }],
+      commonLbConfig: { healthyPanicThreshold: { value: 0 } },
+      ignoreHealthOnHostRemoval: true,
+    });
   });
 });
 

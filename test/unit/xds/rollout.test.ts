@@ -8,7 +8,13 @@ import { NO_RESOURCES, type Snapshot } from '../../../src/xds/snapshot.ts';
 const at = (seq: number): Position => ({ epoch: 1, seq, digest: sha256(`${seq}`) });
 const snapshot = (seq: number): Snapshot => ({
   position: at(seq),
-  types: { cluster: NO_RESOURCES, endpoints: NO_RESOURCES, listener: NO_RESOURCES, routes: NO_RESOURCES },
+  types: {
+    cluster: NO_RESOURCES,
+    secrets: NO_RESOURCES,
+    endpoints: NO_RESOURCES,
+    listener: NO_RESOURCES,
+    routes: NO_RESOURCES,
+  },
 });
 const refusal = { type: 'listener', version: 'v', reason: 'no', at: '2026-01-01T00:00:00.000Z' } as const;
 

@@ -1,0 +1,81 @@
+/**
+ * The part of two objects that both allow, for an adoption: `adopted` is the one that the store has, `lost` the one
+ * that was put later and is lost. Where neither is a part of the other, what was put later holds.
+ */
+import type { AuthenticateMode } from '../core/principal.ts';
+import {
+  ANY_OPERATION,
+  type Grant,
+  type Node,
+  type Operation,
+  type Service,
+  type Settings,
+} from './model.ts';
+
+/** @returns undefined  when nothing is left */
+export function narrowGrant(adopted: Grant, lost: Grant): Grant | undefined {
+  if (adopted.subject.spiffe !== lost.subject.spiffe) return undefined;
+  const operations = adopted.operations.includes(ANY_OPERATION)
+    ? lost.operations
+    : adopted.operations.filter(
+        (id) => lost.operations.includes(ANY_OPERATION) || lost.operations.includes(id),
+      );
+  return operations.length === 0 ? undefined : { ...adopted, operations };
+}
+
+/** Its endpoints stay: where a service is reached allows nobody anything. @returns undefined  when nothing is left */
+export function narrowService(adopted: Service, lost: Service): Service | undefined {
+  const hosts = adopted.hosts.filter((host) => lost.hosts.includes(host));
+  const operations = narrowOperations(adopted.operations, lost.operations);
+  if (adopted.prefix !== lost.prefix || hosts.length === 0 || operations?.length === 0) return undefined;
+  const { policy, entrypoint } = lost;
+  const authenticate = stricter(adopted.authenticate, lost.authenticate);
+  return {
+    hosts,
+    prefix: adopted.prefix,
+    access: adopted.access === lost.access ? adopted.access : 'grants-and-policy',
+    endpoints: adopted.endpoints,
+    ...(operations && { operations }),
+    ...(policy !== undefined && { policy }),
+    ...(entrypoint !== undefined && { entrypoint }),
+    ...(authenticate !== undefined && { authenticate }),
+  };
+}
+
+/** None named: everything below the prefix. */
+function narrowOperations(
+  adopted: readonly Operation[] | undefined,
+  lost: readonly Operation[] | undefined,
+): Operation[] | undefined {
+  if (lost === undefined) return adopted && [...adopted];
+  if (adopted === undefined) return [...lost];
+  return adopted.filter(({ id, method, path }) =>
+    lost.some((other) => other.id === id && other.method === method && other.path === path),
+  );
+}
+
+/** How it listens stays: a port allows nobody anything. */
+export function narrowNode(adopted: Node, lost: Node): Node {
+  return { ...adopted, services: adopted.services.filter((name) => lost.services.includes(name)) };
+}
+
+/** A default policy that was changed or taken away is none until an operator names it again. */
+export function narrowSettings(adopted: Settings, lost: Settings): Settings {
+  const { defaultPolicy, selectablePolicies } = adopted;
+  const selectable = selectablePolicies?.filter((name) => lost.selectablePolicies?.includes(name));
+  const authenticate = stricter(adopted.authenticate, lost.authenticate);
+  return {
+    ...(defaultPolicy !== undefined && defaultPolicy === lost.defaultPolicy && { defaultPolicy }),
+    ...(selectable !== undefined && { selectablePolicies: selectable }),
+    ...(authenticate !== undefined && { authenticate }),
+  };
+}
+
+const STRICTNESS: Readonly<Record<AuthenticateMode, number>> = { none: 0, either: 1, jwt: 2, mtls: 2 };
+
+function stricter(
+  adopted: AuthenticateMode | undefined,
+  lost: AuthenticateMode | undefined,
+): AuthenticateMode | undefined {
+  return STRICTNESS[adopted ?? 'none'] > STRICTNESS[lost ?? 'none'] ? adopted : lost;
+}

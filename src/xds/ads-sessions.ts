@@ -1,0 +1,212 @@
+/**
+ * The nodes that have streams: what each stream has accepted, what is known of a node when it has none, and the
+ * snapshot that all of a node's streams are offered.
+ */
+import type { Clock } from '../core/clock.ts';
+import { Failure } from '../core/failure.ts';
+import type { Position } from '../core/position.ts';
+import type { ByteStream } from '../grpc/byte-service.ts';
+import type { EnvoyMessages } from '../grpc/messages.ts';
+import type { Applied } from '../journal/fold.ts';
+import type { RegistryView } from '../registry/state.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import { type AdsStream, createAdsStream, type StreamEvents, type StreamLimits } from './ads-stream.ts';
+import type { AdsVariant, Push } from './ads-variant.ts';
+import { type BuildOptions, type BuildResources, buildResources } from './build.ts';
+import { createNodeStatuses, type NodeStatus, UNKNOWN_NODE } from './node-status.ts';
+import { type NodeProgress, progressOf } from './rollout.ts';
+import type { Snapshot } from './snapshot.ts';
+import { createSnapshots, type QuietWindow } from './snapshots.ts';
+
+export interface SessionLimits extends StreamLimits {
+  /** of one node; one more ends the oldest */
+  readonly maxStreamsPerNode: number;
+  /** how long a push waits for the ACK of an earlier step */
+  readonly holdMs: number;
+  readonly window: QuietWindow;
+}
+
+export interface SessionsDeps {
+  readonly registry: RegistryView;
+  readonly position: () => Position;
+  /** calls the listener after each applied commit; answers a function that ends it */
+  readonly onApplied: (listener: (applied: Applied) => void) => () => void;
+  readonly messages: EnvoyMessages;
+  /** of now; `rebuildAll` says that they have changed */
+  readonly buildOptions: () => BuildOptions;
+  /** tests bring their own */
+  readonly build?: BuildResources;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+}
+
+export interface NodeSessions {
+  /** @throws Failure permission_denied  when the node is not registered */
+  open<Request extends { readonly typeUrl: string }>(opening: Opening<Request>): Session<Request>;
+  close(session: Session): void;
+  /** undefined: not registered */
+  nodeStatus(id: string): NodeStatus | undefined;
+  /** How far changes have come on it; undefined: not registered. */
+  nodeProgress(id: string): NodeProgress | undefined;
+  /** Builds for every node anew; what comes out the same is not sent. */
+  rebuildAll(): void;
+  /** Follows no changes any more. */
+  end(): void;
+}
+
+export interface Opening<Request> {
+  readonly nodeId: string;
+  readonly call: ByteStream;
+  readonly variant: AdsVariant<Request>;
+  /** @returns false when no more may be written until `drained` */
+  readonly write: (push: Push) => boolean;
+}
+
+export interface Session<Request = never> {
+  readonly nodeId: string;
+  readonly call: ByteStream;
+  readonly stream: AdsStream<Request>;
+  /** the last snapshot that it had and accepted as a whole */
+  applied: Snapshot | undefined;
+}
+
+export function createNodeSessions(
+  deps: SessionsDeps,
+  limits: SessionLimits,
+  refuse: (call: ByteStream, failure: Failure) => void,
+): NodeSessions {
+  const { registry, clock, logger, metrics } = deps;
+  const statuses = createNodeStatuses();
+  /** oldest first */
+  const sessions = new Map<string, Session[]>();
+  /** what nodes without a stream had accepted when the last one ended; bounded by the registry */
+  const leftWith = new Map<string, Snapshot>();
+  const pushes = metrics.counter('chancery_xds_pushes_total', 'Responses sent', ['type']);
+  const nacks = metrics.counter('chancery_xds_nacks_total', 'Responses that a node refused', ['type']);
+
+  const snapshots = createSnapshots({
+    ...deps,
+    build: deps.build ?? buildResources,
+    window: limits.window,
+    connected: () => sessions.keys(),
+    onSnapshot: (id, snapshot) => {
+      for (const { stream } of sessions.get(id) ?? []) stream.offer(snapshot);
+    },
+  });
+
+  const unfollow = deps.onApplied(({ changed }) => {
+    for (const key of changed) {
+      const [kind, id = ''] = key.split('/');
+      if (kind === 'node' && registry.node(id) === undefined) forget(id);
+    }
+    snapshots.changed(changed);
+  });
+
+  const forget = (id: string): void => {
+    for (const { call } of sessions.get(id) ?? []) refuse(call, notRegistered(id));
+    statuses.delete(id);
+    leftWith.delete(id);
+  };
+
+  const eventsOf = (id: string, inSync: StreamEvents['inSync']): StreamEvents => ({
+    sent: (type, version) => {
+      pushes.add({ type });
+      statuses.updateType(id, type, { sentVersion: version });
+    },
+    acked: (type, version) => statuses.updateType(id, type, { ackedVersion: version }),
+    nacked: (type, version, names, reason) => {
+      nacks.add({ type });
+      logger.warn({ node: id, type, version, names, reason }, 'a node refused a configuration');
+      const at = new Date(clock.nowMs()).toISOString();
+      statuses.updateType(id, type, { lastNack: { version, names, reason, at } });
+    },
+    inSync,
+  });
+
+  const open = <Request extends { readonly typeUrl: string }>({
+    nodeId,
+    call,
+    variant,
+    write,
+  }: Opening<Request>): Session<Request> => {
+    if (registry.node(nodeId) === undefined) throw notRegistered(nodeId);
+    const stream = createAdsStream({
+      variant,
+      write,
+      events: eventsOf(nodeId, (snapshot) => {
+        session.applied = snapshot;
+      }),
+      holdMs: limits.holdMs,
+      limits,
+    });
+    const session: Session<Request> = { nodeId, call, stream, applied: undefined };
+    const ofNode = sessions.get(nodeId) ?? [];
+    sessions.set(nodeId, [...ofNode, session]);
+    for (const oldest of ofNode.slice(0, Math.max(0, ofNode.length + 1 - limits.maxStreamsPerNode))) {
+      refuse(oldest.call, new Failure('overloaded', 'newer streams of this node have taken its place'));
+    }
+    const snapshot = snapshots.of(nodeId);
+    statuses.update(nodeId, { connected: true });
+    if (snapshot) stream.offer(snapshot);
+    logger.info({ node: nodeId, peer: call.getPeer() }, 'a node has connected');
+    return session;
+  };
+
+  const close = (session: Session): void => {
+    const { nodeId } = session;
+    session.stream.close();
+    const left = (sessions.get(nodeId) ?? []).filter((each) => each !== session);
+    if (left.length > 0) {
+      sessions.set(nodeId, left);
+      return;
+    }
+    sessions.delete(nodeId);
+    if (registry.node(nodeId)) {
+      statuses.update(nodeId, { connected: false });
+      if (session.applied) leftWith.set(nodeId, session.applied);
+      else leftWith.delete(nodeId);
+    }
+    logger.info({ node: nodeId }, 'a node has gone');
+  };
+
+  const progressOfNode = (id: string): NodeProgress =>
+    progressOf({
+      streams: (sessions.get(id) ?? []).map(({ stream, applied }) => ({
+        applied,
+        refused: stream.refused(),
+      })),
+      leftWith: leftWith.get(id),
+      offered: snapshots.offered(id),
+      heldThrough: (snapshot) => snapshots.heldThrough(id, snapshot),
+      trouble: snapshots.trouble(id),
+      types: (statuses.get(id) ?? UNKNOWN_NODE).types,
+    });
+
+  const statusOf = (id: string): NodeStatus => {
+    const { applied, offered } = progressOfNode(id);
+    return {
+      ...(statuses.get(id) ?? UNKNOWN_NODE),
+      ...(offered && { offeredPosition: offered }),
+      ...(applied && { appliedPosition: applied }),
+    };
+  };
+
+  return {
+    open,
+    close,
+    nodeStatus: (id) => (registry.node(id) === undefined ? undefined : statusOf(id)),
+    nodeProgress: (id) => (registry.node(id) === undefined ? undefined : progressOfNode(id)),
+    rebuildAll: () => snapshots.outdateAll(),
+    end() {
+      unfollow();
+      snapshots.close();
+    },
+  };
+}
+
+/** The same for a node that there is not as for one that this peer is not. */
+export function notRegistered(nodeId: string): Failure {
+  return new Failure('permission_denied', `this peer may not be node "${nodeId}"`);
+}
