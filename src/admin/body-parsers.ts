@@ -1,14 +1,18 @@
 /** What bodies are taken: JSON everywhere; a bundle where the endpoint says so, as the value that JSON would have said. */
 import { errorCodes, type FastifyInstance, type FastifyRequest } from 'fastify';
 import { readBundle } from '../policy/bundle.ts';
-import { parseJsonBody } from './json-body.ts';
+import { expectPortable, parseJsonBody } from './json-body.ts';
 import { BUNDLE_MEDIA_TYPES } from './route-schema.ts';
 
 export function acceptBodies(app: FastifyInstance): void {
   app.removeAllContentTypeParsers();
   const json = async (_request: FastifyRequest, bytes: Buffer): Promise<unknown> => parseJsonBody(bytes);
   const bundle = async (request: FastifyRequest, bytes: Buffer): Promise<unknown> => {
-    if (request.routeOptions.config.takesBundles) return readBundle(bytes);
+    if (request.routeOptions.config.takesBundles) {
+      const source = await readBundle(bytes);
+      expectPortable(source);
+      return source;
+    }
     throw new errorCodes.FST_ERR_CTP_INVALID_MEDIA_TYPE(request.headers['content-type'] ?? '');
   };
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, json);

@@ -17,8 +17,13 @@ export function parseJsonBody(bytes: Uint8Array): unknown {
     // The parser's own message quotes the body; it stays in the log.
     throw new Failure('request_malformed', 'the body is not JSON in UTF-8', { cause: error });
   }
-  checkValue(value as Json, []);
+  expectPortable(value as Json);
   return value;
+}
+
+/** @throws Failure request_malformed  for a value that has no RFC 8785 text, or is nested too deep */
+export function expectPortable(value: Json | object): void {
+  checkValue(value as Json, []);
 }
 
 function checkValue(value: Json, path: readonly string[]): void {

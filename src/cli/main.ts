@@ -9,6 +9,7 @@ import type { AdoptFlags } from './adopt-command.ts';
 import { addCopyCommands } from './copy-commands.ts';
 import { addNodeCommands } from './node-commands.ts';
 import { complain, say } from './output.ts';
+import { UsageError } from './usage-error.ts';
 import type { VerifyFlags } from './verify-command.ts';
 
 interface ConfigFlags {
@@ -28,7 +29,7 @@ export async function run(args: readonly string[]): Promise<number> {
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
     for (const line of explain(error)) complain(`chancery: ${line}`);
-    return error instanceof ConfigurationError ? 2 : 1;
+    return error instanceof ConfigurationError || error instanceof UsageError ? 2 : 1;
   }
 }
 

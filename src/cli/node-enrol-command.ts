@@ -10,6 +10,7 @@ import { pause } from '../journal/deadline.ts';
 import { jittered, systemRandom } from '../journal/random.ts';
 import { type NodeFolder, openNodeFolder } from './node-folder.ts';
 import { complain, say } from './output.ts';
+import { UsageError } from './usage-error.ts';
 
 export interface EnrolFlags {
   readonly url: string;
@@ -27,21 +28,25 @@ interface Session {
   /** PEM; undefined: whom this machine trusts */
   readonly ca: string | undefined;
   readonly folder: NodeFolder;
+  readonly lookMs: number;
 }
 
 const FINGERPRINT = /^sha256:([0-9a-f]{64})$/;
 const RETRY_MS = 1_000;
 const MAX_RETRY_MS = 300_000;
-const MAX_TIMER_MS = 2_147_483_647;
+/** Between two looks at the clock, and at least between two renewals, whatever the clock says. */
+const LOOK_MS = 60_000;
 
 /**
  * @param stop  ends `--watch`
+ * @param lookMs  how often `--watch` looks at the clock
  * @returns the exit code
- * @throws Failure request_malformed  the flags; credential_expired when it is too late to renew
+ * @throws UsageError  the flags
+ * @throws Failure request_malformed  a file that cannot be read; credential_expired when it is too late to renew
  * @throws ApiError  what the admin API refused
  */
-export async function enrolCommand(flags: EnrolFlags, stop: AbortSignal): Promise<number> {
-  const session = await openSession(flags);
+export async function enrolCommand(flags: EnrolFlags, stop: AbortSignal, lookMs = LOOK_MS): Promise<number> {
+  const session = await openSession(flags, lookMs);
   const { folder } = session;
   if (flags.renew) await renew(session);
   else if (!flags.watch || !isUsable(folder)) await enrol(session);
@@ -49,19 +54,19 @@ export async function enrolCommand(flags: EnrolFlags, stop: AbortSignal): Promis
   return 0;
 }
 
-async function openSession(flags: EnrolFlags): Promise<Session> {
+async function openSession(flags: EnrolFlags, lookMs: number): Promise<Session> {
   const url = parseUrl(flags.url);
   if (flags.caFile !== undefined && flags.caFingerprint !== undefined) {
-    throw new Failure('request_malformed', 'give one of --ca-file and --ca-fingerprint');
+    throw new UsageError('give one of --ca-file and --ca-fingerprint');
   }
-  return { flags, url, ca: await authorities(url, flags), folder: openNodeFolder(flags.out) };
+  return { flags, url, ca: await authorities(url, flags), folder: openNodeFolder(flags.out), lookMs };
 }
 
 function parseUrl(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   const host = url?.hostname.replace(/^\[(.*)\]$/, '$1') ?? '';
   if (url?.protocol === 'https:' || (url?.protocol === 'http:' && isLoopback(host))) return url;
-  throw new Failure('request_malformed', '--url is https, or http to an IP address of this machine');
+  throw new UsageError('--url is https, or http to an IP address of this machine');
 }
 
 async function authorities(url: URL, { caFile, caFingerprint }: EnrolFlags): Promise<string | undefined> {
@@ -69,18 +74,15 @@ async function authorities(url: URL, { caFile, caFingerprint }: EnrolFlags): Pro
   if (caFingerprint === undefined) return undefined;
   const [, sha256] = FINGERPRINT.exec(caFingerprint) ?? [];
   if (sha256 === undefined) {
-    throw new Failure(
-      'request_malformed',
-      '--ca-fingerprint is sha256: and 64 lower-case hexadecimal digits',
-    );
+    throw new UsageError('--ca-fingerprint is sha256: and 64 lower-case hexadecimal digits');
   }
-  if (url.protocol !== 'https:') throw new Failure('request_malformed', '--ca-fingerprint needs https');
+  if (url.protocol !== 'https:') throw new UsageError('--ca-fingerprint needs https');
   return fetchPinned(url, sha256);
 }
 
-async function enrol({ flags, folder, ...session }: Session): Promise<void> {
+async function enrol({ flags, folder, ...session }: Omit<Session, 'lookMs'>): Promise<void> {
   if (flags.tokenFile === undefined)
-    throw new Failure('request_malformed', 'to enrol, --token-file is needed');
+    throw new UsageError('to enrol, --token-file is needed');
   const token = read(flags.tokenFile, '--token-file').trim();
   const privateKey = folder.enrolmentKey();
   const csr = await createCertificateRequest(privateKey);
@@ -89,7 +91,7 @@ async function enrol({ flags, folder, ...session }: Session): Promise<void> {
 }
 
 /** The key is new each time: an old one that was copied is worth nothing any more. */
-async function renew({ folder, ...session }: Omit<Session, 'flags'>): Promise<void> {
+async function renew({ folder, ...session }: Omit<Session, 'flags' | 'lookMs'>): Promise<void> {
   const shown = folder.current();
   if (shown === undefined)
     throw new Failure('request_malformed', 'there is no certificate to renew in --out');
@@ -100,10 +102,7 @@ async function renew({ folder, ...session }: Omit<Session, 'flags'>): Promise<vo
     );
   }
   if (session.url.protocol !== 'https:') {
-    throw new Failure(
-      'request_malformed',
-      'to renew, --url must be https: the connection shows the certificate',
-    );
+    throw new UsageError('to renew, --url must be https: the connection shows the certificate');
   }
   const privateKey = createNodeKey();
   const csr = await createCertificateRequest(privateKey);
@@ -133,13 +132,14 @@ function install(
 async function keepRenewing(session: Session, stop: AbortSignal): Promise<void> {
   let failed = 0;
   while (!stop.aborted) {
-    const waitMs =
-      failed === 0 ? untilRenewalMs(session.folder) : Math.min(RETRY_MS * 2 ** failed, MAX_RETRY_MS);
-    await pause(Math.min(failed === 0 ? waitMs : jittered(waitMs, systemRandom), MAX_TIMER_MS), stop);
+    if (failed === 0) await untilDue(session, stop);
+    else await pause(jittered(Math.min(RETRY_MS * 2 ** failed, MAX_RETRY_MS), systemRandom), stop);
     if (stop.aborted) return;
     try {
       await renew(session);
       failed = 0;
+      // to a clock that is far ahead the new one is due as well
+      await pause(session.lookMs, stop);
     } catch (error) {
       if (!mayPass(error)) throw error;
       failed += 1;
@@ -153,13 +153,19 @@ function mayPass(error: unknown): error is ApiError {
   return error instanceof ApiError && (error.status === 0 || error.status === 429 || error.status >= 500);
 }
 
+/** By looking, and not by one long wait: a clock may be set, and while a machine sleeps no timer runs. */
+async function untilDue({ folder, lookMs }: Session, stop: AbortSignal): Promise<void> {
+  const dueMs = renewalDueMs(folder);
+  while (!stop.aborted && Date.now() < dueMs) await pause(Math.min(lookMs, dueMs - Date.now()), stop);
+}
+
 /** Two thirds of the life, and up to a twentieth more, so that nodes that were enrolled together do not come together. */
-function untilRenewalMs(folder: NodeFolder): number {
+function renewalDueMs(folder: NodeFolder): number {
   const { validFromDate, validToDate } = folder.current()?.parsed ?? {};
   if (validFromDate === undefined || validToDate === undefined) return 0;
   const lifeMs = validToDate.getTime() - validFromDate.getTime();
   const spreadMs = jittered(lifeMs / 20, systemRandom) - lifeMs / 40;
-  return Math.max(0, validFromDate.getTime() + (lifeMs * 2) / 3 + spreadMs - Date.now());
+  return validFromDate.getTime() + (lifeMs * 2) / 3 + spreadMs;
 }
 
 function isUsable(folder: NodeFolder): boolean {

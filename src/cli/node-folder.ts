@@ -96,6 +96,7 @@ export function openNodeFolder(path: string): NodeFolder {
       write('node-authorities.pem', nodeAuthorities);
       if (authorities !== undefined) write('authorities.pem', authorities);
       syncFolder(version);
+      syncFolder(versions);
       for (const [secret, text] of Object.entries(secretsOf(folder))) {
         if (secret === 'authorities' && authorities === undefined) continue;
         replaceFile(join(folder, `${secret}.sds.json`), text);

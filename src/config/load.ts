@@ -1,12 +1,13 @@
 /** File + environment + `--set` → one frozen, validated object. The only reader of the environment. */
 import { readFileSync } from 'node:fs';
-import { isAbsolute } from 'node:path';
+import { isIP } from 'node:net';
 import { Value } from 'typebox/value';
 import { parse } from 'yaml';
+import { canonicalIp, isAnyAddress } from '../core/ip-address.ts';
 import { isJsonObject, type JsonObject } from '../core/json.ts';
 import { isLoopback } from '../core/loopback.ts';
 import { schemaErrors } from '../core/schema-errors.ts';
-import { unixPath } from '../core/unix-address.ts';
+import { isSocketPath, unixPath } from '../core/unix-address.ts';
 import { type Config, configSchema } from './schema.ts';
 
 /** Everything that is wrong with a configuration, at once, each with its place. */
@@ -109,10 +110,11 @@ function contradictions(config: Unchecked, unpinned: boolean): string[] {
       const aloud = 'or `insecure: true` to say it aloud';
       problems.push(`/${listener}/address: ${address} is not a loopback address; it needs ${need}, ${aloud}`);
     }
-    problems.push(...unixProblems(address, tls).map((problem) => `/${listener}/${problem}`));
+    problems.push(...unixProblems(listener, options).map((problem) => `/${listener}/${problem}`));
     if (tls?.['trustDomain'] !== undefined && tls['clientCaFile'] === undefined)
       problems.push(`/${listener}/tls/trustDomain: means nothing without clientCaFile`);
   }
+  problems.push(...placeProblems(config));
   if (config.store !== undefined && !unpinned) {
     if (config.journal?.['genesis'] === undefined)
       problems.push('/journal/genesis: with a store it is needed (`chancery init` prints it)');
@@ -125,14 +127,45 @@ function contradictions(config: Unchecked, unpinned: boolean): string[] {
   return problems;
 }
 
-/** @returns what speaks against an address that is a Unix socket */
-function unixProblems(address: unknown, tls: JsonObject | undefined): string[] {
+/** @returns what speaks against an address that is a Unix socket, or against a mode of one that there is not */
+function unixProblems(
+  listener: (typeof LISTENERS)[number],
+  { address, tls, socketMode }: Readonly<Record<string, unknown>>,
+): string[] {
   const path = typeof address === 'string' ? unixPath(address) : undefined;
-  if (path === undefined) return [];
+  const isForNodes = listener === 'authz' || listener === 'control';
+  if (path === undefined) {
+    // nodes are told it as it is, and a node that is told a name refuses it
+    const isName = isForNodes && typeof address === 'string' && isIP(address) === 0;
+    return [
+      ...(isName ? ['address: must be an IP address, or unix:/path'] : []),
+      ...(socketMode === undefined ? [] : ['socketMode: means nothing without a Unix socket']),
+    ];
+  }
+  if (!isForNodes) return ['address: this port cannot be a Unix socket'];
   return [
-    ...(isAbsolute(path) ? [] : ['address: the path of a Unix socket begins with /']),
+    ...(isSocketPath(path)
+      ? []
+      : ['address: the path of a Unix socket begins with / and has at most 107 bytes']),
     ...(tls === undefined ? [] : ['tls: a Unix socket has none']),
   ];
+}
+
+/** @returns what speaks against where nodes are told to come to */
+function placeProblems({ authz, control }: Unchecked): string[] {
+  const problems: string[] = [];
+  const { address } = authz ?? {};
+  const isUnix = typeof address === 'string' && unixPath(address) !== undefined;
+  if (isUnix && address === control?.['address'])
+    problems.push('/control/address: is the Unix socket of authz already');
+  const announced = authz?.['announce'];
+  if (!isJsonObject(announced)) return problems;
+  const { address: told, port } = announced;
+  if (typeof told === 'string' && (canonicalIp(told) === undefined || isAnyAddress(told)))
+    problems.push('/authz/announce/address: must be the IP address of this process, without a zone');
+  if (isUnix && port === undefined)
+    problems.push('/authz/announce/port: is needed, since a Unix socket has none');
+  return problems;
 }
 
 function isLocal(address: string): boolean {

@@ -18,10 +18,12 @@ export interface TlsListener {
 }
 
 const HANDSHAKE_MS = 5_000;
+const MAX_TIMER_MS = 2_147_483_647;
 const MAX_LOGGED_NAMES = 256;
 /** a second */
 const LOG_LINES = { perPeer: 10, total: 100 };
 const NO_CERTIFICATE = 'no certificate';
+const EXPIRED = 'the certificate has expired';
 /** for the metric, whose labels are a closed list; the log has the code */
 const OTHER_REASON = 'another reason';
 
@@ -32,7 +34,7 @@ const REASONS: Readonly<Record<string, string>> = {
   DEPTH_ZERO_SELF_SIGNED_CERT: 'the certificate is from another authority',
   SELF_SIGNED_CERT_IN_CHAIN: 'the certificate is from another authority',
   CERT_SIGNATURE_FAILURE: 'the certificate is from another authority of the same name',
-  CERT_HAS_EXPIRED: 'the certificate has expired',
+  CERT_HAS_EXPIRED: EXPIRED,
   CERT_NOT_YET_VALID: 'the certificate is not valid yet',
   INVALID_PURPOSE: 'the certificate is not for clients',
 };
@@ -95,16 +97,32 @@ export function createTlsListener(
       door?.closed();
     });
     injector.injectConnection(socket);
+    cutWhenExpired(socket);
+  };
+  const cut = (socket: TLSSocket, reason: string): void => {
+    const names = socket.getPeerCertificate().subjectaltname?.slice(0, MAX_LOGGED_NAMES);
+    warn(socket, { names, reason }, 'a connection was cut');
+    socket.destroy();
   };
   /** @returns whether it was */
   const cutIfRefused = (socket: TLSSocket): boolean => {
-    const { raw, subjectaltname } = socket.getPeerCertificate();
+    const { raw } = socket.getPeerCertificate();
     const reason = raw && credentials.refusalOf?.(raw);
-    if (reason === undefined) return false;
-    const names = subjectaltname?.slice(0, MAX_LOGGED_NAMES);
-    warn(socket, { names, reason }, 'a connection was cut');
-    socket.destroy();
-    return true;
+    if (reason !== undefined) cut(socket, reason);
+    return reason !== undefined;
+  };
+  /** A stream would go on for as long as the connection does. */
+  const cutWhenExpired = (socket: TLSSocket): void => {
+    const { valid_to } = socket.getPeerCertificate();
+    if (!verifiesClients || valid_to === undefined) return;
+    const look = (): void => {
+      const leftMs = Date.parse(valid_to) - Date.now();
+      if (leftMs > 0) timer = setTimeout(look, Math.min(leftMs, MAX_TIMER_MS)).unref();
+      else cut(socket, EXPIRED);
+    };
+    let timer: NodeJS.Timeout | undefined;
+    look();
+    socket.once('close', () => clearTimeout(timer));
   };
   credentials.onDoubt?.(() => {
     for (const socket of connections) cutIfRefused(socket);

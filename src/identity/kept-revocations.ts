@@ -18,21 +18,23 @@ export function keptIssuerRevocations(
 
 /**
  * A node of which something was revoked there, or whose enrolment token was used or replaced there: it has to enrol
- * anew. A certificate that was issued there is not in the journal, and so is not believed.
+ * anew, also when it has renewed its certificate on the adopted line since. A certificate that was issued there is not
+ * in the journal, and so is not believed.
+ *
+ * @param lostAt  the time of the last lost entry: what had not expired then and is gone was taken away
  */
 export function keptEnrolmentRevocations(
   fork: EnrolmentView,
   adopted: EnrolmentView,
   lost: EnrolmentView,
-  nowMs: number,
+  lostAt: string,
 ): readonly Revocation[] {
-  return adopted.nodes().flatMap(({ node, enrolment, certificates }): readonly Revocation[] => {
-    const isRevoked = certificates.some(
+  const before = new Map(fork.nodes().map((each) => [each.node, each.certificates]));
+  return adopted.nodes().flatMap(({ node, enrolment }): readonly Revocation[] => {
+    const isRevoked = (before.get(node) ?? []).some(
       // one that has expired goes by itself when the next one is issued
       ({ sha256, notAfter }) =>
-        Date.parse(notAfter) > nowMs &&
-        fork.certificate(sha256) !== undefined &&
-        lost.certificate(sha256) === undefined,
+        Date.parse(notAfter) > Date.parse(lostAt) && lost.certificate(sha256) === undefined,
     );
     const isOver =
       enrolment !== undefined &&

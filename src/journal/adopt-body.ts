@@ -1,6 +1,7 @@
 /**
  * `journal.adopt`: an operator has said that the journal goes on from here although some of it was lost (architecture
- * §2, "Divergence"). The only entry that begins an epoch: the first of its commit, chained to `base` as any other.
+ * §2, "Divergence"). The only entry that begins an epoch, a later one than any that is known, lost ones included: the
+ * first of its commit, chained to `base` as any other.
  */
 import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
@@ -68,8 +69,6 @@ export function adoptionOf({ entries: [first] }: StoredCommit): Adoption | undef
 /** Whether a replica at this position has applied only what this adoption knows to be lost, and what is still there. */
 export function namesLost({ lost }: Adoption, mine: Position): boolean {
   if (typeof lost === 'string') return false;
-  const { through, entries } = lost;
-  if (mine.epoch !== through.epoch || mine.seq > through.seq) return false;
-  if (mine.seq === through.seq) return mine.digest === through.digest;
-  return entries.some((entry) => entry.seq === mine.seq && entry.digest === mine.digest);
+  // the lost part may span several epochs; a digest is of one of them only
+  return [lost.through, ...lost.entries].some(({ seq, digest }) => seq === mine.seq && digest === mine.digest);
 }

@@ -43,9 +43,9 @@ export interface PlanOptions<S> {
   readonly createState: () => Foldable<S>;
   /**
    * What `lost` had revoked since `fork` and `adopted` still allows, in an order in which it can be appended. `fork`
-   * is `adopted` itself where nobody knows it.
+   * is `adopted` itself where nobody knows it. `lostAt`: the time of the last entry that is lost.
    */
-  readonly revocations: (fork: S, adopted: S, lost: S) => readonly Revocation[];
+  readonly revocations: (fork: S, adopted: S, lost: S, lostAt: string) => readonly Revocation[];
   readonly logger: Logger;
   readonly signal?: AbortSignal;
 }
@@ -101,7 +101,7 @@ export async function planAdoption<S>(options: PlanOptions<S>): Promise<Adoption
     base,
     lost: { through: lostThrough, entries: entries.slice(-MAX_LISTED_LOST) },
     lostEntries: entries.length,
-    kept: options.revocations(forkState, adopted.state, left.state),
+    kept: options.revocations(forkState, adopted.state, left.state, left.folded.chain().at),
   };
 }
 
@@ -150,7 +150,7 @@ export async function adoptJournal(plan: AdoptionPlan, options: AdoptOptions): P
   for (let from = 0; from < before; from += KEPT_PER_COMMIT) {
     const some = plan.kept.slice(from, Math.min(from + KEPT_PER_COMMIT, before));
     list(some, chain.position.seq + 1);
-    chain = await append('kept', some.map(toDraft), chain, options);
+    chain = await append({ step: 'kept', epoch: chain.position.epoch }, some.map(toDraft), chain, options);
   }
   const rest = plan.kept.slice(before);
   list(rest, chain.position.seq + 2);
@@ -162,7 +162,10 @@ export async function adoptJournal(plan: AdoptionPlan, options: AdoptOptions): P
     ...(note !== undefined && { note }),
   };
   const drafts = [{ kind: 'journal.adopt' as const, body: adoption }, ...rest.map(toDraft)];
-  chain = await append('epoch', drafts, chain, options);
+  // where an earlier adoption is lost as well, its number is not used again
+  const lostEpoch = typeof plan.lost === 'string' ? 0 : plan.lost.through.epoch;
+  const epoch = Math.max(chain.position.epoch, lostEpoch) + 1;
+  chain = await append({ step: 'epoch', epoch }, drafts, chain, options);
   return chain.position;
 }
 
@@ -171,7 +174,7 @@ function toDraft({ kind, body }: Revocation): Draft {
 }
 
 async function append(
-  step: 'kept' | 'epoch',
+  { step, epoch }: { readonly step: 'kept' | 'epoch'; readonly epoch: number },
   drafts: readonly Draft[],
   chain: ChainState,
   { journal, signingKey, clock, random }: AdoptOptions,
@@ -179,7 +182,6 @@ async function append(
   const [first, ...others] = drafts;
   if (first === undefined) return chain;
   const { position, at } = chain;
-  const epoch = position.epoch + (step === 'epoch' ? 1 : 0);
   // the place that it is chained to is in the id: a second run from there is the same commit to the store
   const id: CommitId = `adopt:${step}:${position.seq}:${position.digest.slice(7, 23)}`;
   const commit = sealCommit({

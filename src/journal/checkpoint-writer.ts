@@ -72,7 +72,11 @@ export function startCheckpointWriter(options: CheckpointWriterOptions): Checkpo
       running = undefined;
     });
   };
-  const end = follower.onApplied(consider);
+  const end = follower.onApplied((_applied, commit) => {
+    // another state in its place, maybe an earlier one
+    if (commit === undefined) dueSeq = 0;
+    consider();
+  });
   consider();
   return {
     async close() {

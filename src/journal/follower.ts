@@ -20,6 +20,7 @@ import { createPoller } from './poller.ts';
 import { jittered, type RandomBytes } from './random.ts';
 import { createDivergence, type Divergence } from './rebase.ts';
 import type { Tip } from './seal.ts';
+import { createSlices } from './slices.ts';
 import type { ChainState, Expectations } from './verify.ts';
 
 export interface FollowerOptions {
@@ -66,6 +67,9 @@ export interface JournalFollower extends Follower {
   /** Stops following and waits for the sync that is running. The journal stays open. */
   close(): Promise<void>;
 }
+
+/** of the thread that answers Checks, at a time; a commit is verified and folded in one */
+const SLICE_MS = 2;
 
 export function createFollower(options: FollowerOptions): JournalFollower {
   return new Following(options);
@@ -242,11 +246,15 @@ class Following implements JournalFollower {
     const { journal, readLimit = 200, clock } = this.#options;
     const head = await journal.head();
     expectKnownHead(this.position(), head);
+    const slices = createSlices(SLICE_MS);
     while (this.position().seq < head.seq) {
       const commits = await journal.read(this.position().seq, readLimit);
       if (commits.length === 0)
         throw new Failure('store_diverged', 'the store does not give what its head says');
-      for (const commit of commits) this.#state.apply(commit);
+      for (const commit of commits) {
+        this.#state.apply(commit);
+        await slices.next();
+      }
     }
     this.#confirmedAtMs = clock.nowMs();
   }

@@ -9,6 +9,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Failure } from '../core/failure.ts';
 import type { Position } from '../core/position.ts';
+import { adoptionOf } from './adopt-body.ts';
 import { samePosition } from './append-rules.ts';
 import { type CheckpointManifest, parseManifest, verifyManifest } from './checkpoint.ts';
 import { readChunks } from './checkpoint-chunks.ts';
@@ -136,8 +137,11 @@ function stateBefore(first: StoredCommit, checkpoint: CapturedState | undefined)
   if (entry === undefined || entry.seq === 1) return CHAIN_START;
   if (checkpoint === undefined || entry.seq > checkpoint.chain.position.seq + 1) return undefined;
   if (entry.seq === checkpoint.chain.position.seq + 1) return checkpoint.chain;
-  const epoch = entry.kind === 'journal.adopt' ? entry.epoch - 1 : entry.epoch;
-  const position = { epoch, seq: entry.seq - 1, digest: entry.previous };
+  const position = adoptionOf(first)?.base ?? {
+    epoch: entry.epoch,
+    seq: entry.seq - 1,
+    digest: entry.previous,
+  };
   return { ...checkpoint.chain, position, at: '' };
 }
 

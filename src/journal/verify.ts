@@ -128,8 +128,10 @@ function verifyPlace({ position }: ChainState, entry: JournalEntry, report: Repo
   const expected = position.seq + 1;
   if (entry.seq > expected) report(expected, gapMessage(expected, entry.seq - 1));
   if (entry.seq < expected) report(entry.seq, 'the entry stands after a later one');
-  const epoch = beginsEpoch({ position }, entry) ? position.epoch + 1 : position.epoch;
-  if (entry.epoch !== epoch) report(entry.seq, 'the entry is of another epoch');
+  const isInEpoch = beginsEpoch({ position }, entry)
+    ? Number.isSafeInteger(entry.epoch) && entry.epoch > position.epoch
+    : entry.epoch === position.epoch;
+  if (!isInEpoch) report(entry.seq, 'the entry is of another epoch');
   return entry.seq === expected;
 }
 
@@ -209,7 +211,7 @@ function advance(state: ChainState, entry: JournalEntry, broken: boolean): Chain
     genesis: state.genesis,
     keys: state.keys,
     position: {
-      epoch: state.position.epoch + (beginsEpoch(state, entry) ? 1 : 0),
+      epoch: beginsEpoch(state, entry) ? entry.epoch : state.position.epoch,
       seq: entry.seq,
       digest: entry.digest,
     },

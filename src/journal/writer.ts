@@ -86,16 +86,23 @@ async function makeChange<T>(
     const position = await append(commit, follower.position(), options);
     if (position === 'head_moved') continue;
     if (position.digest !== commit.entries.at(-1)?.entry.digest) return replay(position, options);
-    await settle(() => follower.sync(), options, 'the change is stored, but not yet applied here');
+    await applied(position, options);
     return { replayed: false, position, result };
   }
   throw new Failure('overloaded', 'others were faster each time; try again');
 }
 
 async function replay(position: Position, options: WriterOptions): Promise<Changed<never>> {
+  await applied(position, options);
+  return { replayed: true, position };
+}
+
+/** A store that was put back to before it right after the append says nothing by itself: its head is the known one. */
+async function applied({ seq }: Position, options: WriterOptions): Promise<void> {
   const { follower } = options;
   await settle(() => follower.sync(), options, 'the change is stored, but not yet applied here');
-  return { replayed: true, position };
+  if (follower.position().seq < seq)
+    throw new Failure('store_unavailable', 'the store has lost the change again');
 }
 
 /** What no follower would accept must never get into the journal: nobody could go on after it. */

@@ -14,6 +14,8 @@ export type BundleFiles = ReadonlyMap<string, Uint8Array>;
 const MAX_UNPACKED_BYTES = 16_777_216;
 const MAX_ENTRIES = 2_048;
 const MAX_PATH = 253;
+const BLOCK = 512;
+const MAX_RECORDS_BYTES = 65_536;
 /** byte of the gzip header that names the system: unknown, whichever it is (RFC 1952, 2.3.1) */
 const GZIP_SYSTEM_BYTE = 9;
 const UNKNOWN_SYSTEM = 255;
@@ -24,6 +26,7 @@ const UNKNOWN_SYSTEM = 255;
  */
 export async function unpackBundle(bytes: Uint8Array): Promise<BundleFiles> {
   const archive = await decompress(bytes);
+  expectWholeRecords(archive);
   let entries = 0;
   const files = new Map<string, Uint8Array>();
   const unpacked = await unpackTar(archive, {
@@ -76,6 +79,46 @@ async function decompress(bytes: Uint8Array): Promise<Uint8Array> {
     const tooLarge = cause instanceof Error && 'code' in cause && cause.code === 'ERR_BUFFER_TOO_LARGE';
     throw malformed(tooLarge ? `unpacks to more than ${MAX_UNPACKED_BYTES} bytes` : 'is not gzip', cause);
   }
+}
+
+/**
+ * pax records (POSIX.1-2017, `pax`, "pax Extended Header") say how long they are. What reads them next believes that,
+ * at a cost of the square of their number when it is not true: so it is checked in each block that could be their header.
+ */
+function expectWholeRecords(archive: Uint8Array): void {
+  const text = Buffer.from(archive.buffer, archive.byteOffset, archive.length);
+  for (let at = 0; at + BLOCK <= text.length; at += BLOCK) {
+    const header = text.subarray(at, at + BLOCK);
+    const type = String.fromCharCode(header[156] ?? 0);
+    if ((type !== 'x' && type !== 'g') || !isHeader(header)) continue;
+    const bytes = octal(header, 124, 136);
+    const isWhole = bytes <= MAX_RECORDS_BYTES && areRecords(text.subarray(at + BLOCK, at + BLOCK + bytes));
+    if (!isWhole) throw malformed('has pax records that are not whole, or too many');
+  }
+}
+
+/** Whether the checksum of a block is that of a header: the sum of its bytes, with spaces in the place of itself. */
+function isHeader(block: Buffer): boolean {
+  const sum = block.reduce((all, byte, at) => all + (at >= 148 && at < 156 ? 0x20 : byte), 0);
+  return octal(block, 148, 156) === sum;
+}
+
+/** As whatever reads the header reads it: up to a zero byte, spaces are nothing. @returns NaN  when it is no number */
+function octal(block: Buffer, start: number, end: number): number {
+  const [text = ''] = block.toString('latin1', start, end).split('\0', 1);
+  return Number(`0o${text.replaceAll(' ', '').padStart(1, '0')}`);
+}
+
+/** `<length> <key>=<value>\n`, one after the other: the length is that of the whole record. */
+function areRecords(records: Buffer): boolean {
+  let at = 0;
+  while (at < records.length) {
+    const [, digits = ''] = /^([1-9][0-9]{0,4}) /.exec(records.toString('latin1', at, at + 6)) ?? [];
+    const end = at + Number(digits);
+    if (end <= at + digits.length + 1 || end > records.length || records[end - 1] !== 0x0a) return false;
+    at = end;
+  }
+  return true;
 }
 
 /** `opa build` writes `/data.json`, and `tar -C folder .` writes `./data.json`: both mean `data.json`. */

@@ -13,7 +13,7 @@ import { toCanonicalJson } from '../core/canonical-json.ts';
 import type { Digest } from '../core/digest.ts';
 import { isJsonObject, type Json, type JsonObject } from '../core/json.ts';
 import { type BundleFiles, bundleFailure, packBundle, unpackBundle } from './bundle-archive.ts';
-import { outsideRoots, rootsOf } from './bundle-roots.ts';
+import { MAX_ROOT_LENGTH, MAX_ROOTS, outsideRoots, rootsOf } from './bundle-roots.ts';
 import type { CompleteSource, PolicySource } from './source.ts';
 
 const MANIFEST = '.manifest';
@@ -21,7 +21,7 @@ const SMOKE = 'smoke.json';
 
 /** What is used of a manifest. */
 const manifestSchema = Type.Object({
-  roots: Type.Optional(Type.Array(Type.String())),
+  roots: Type.Optional(Type.Array(Type.String({ maxLength: MAX_ROOT_LENGTH }), { maxItems: MAX_ROOTS })),
   rego_version: Type.Optional(Type.Integer()),
   file_rego_versions: Type.Optional(Type.Record(Type.String(), Type.Integer())),
   metadata: Type.Optional(

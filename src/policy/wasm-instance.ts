@@ -161,7 +161,9 @@ function instantiate(
   module: WebAssembly.Module,
   pages: number,
 ): { exports: Exports; memory: WebAssembly.Memory } {
-  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
+  // Grown at once, not asked for at once: V8 takes what is asked for as used, and collects garbage at each release.
+  const memory = new WebAssembly.Memory({ initial: 1, maximum: pages });
+  memory.grow(pages - 1);
   const instance = new WebAssembly.Instance(module, { env: hostFunctions(memory) });
   return { exports: instance.exports as unknown as Exports, memory };
 }

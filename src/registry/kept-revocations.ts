@@ -84,9 +84,10 @@ function settingsRevocations(
   adopted: RegistryView,
   lost: RegistryView,
 ): readonly Revocation[] {
-  const value = adopted.settings()?.value;
+  // none at all asks for no credential
+  const value = adopted.settings()?.value ?? {};
   const after = lost.settings();
-  if (value === undefined || after === undefined || after.digest === fork.settings()?.digest) return [];
+  if (after === undefined || after.digest === fork.settings()?.digest) return [];
   const settings = narrowSettings(value, after.value);
   if (same(settings, value)) return [];
   return [{ kind: 'settings.put', body: { settings }, key: 'settings' }];

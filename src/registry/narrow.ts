@@ -59,13 +59,14 @@ export function narrowNode(adopted: Node, lost: Node): Node {
   return { ...adopted, services: adopted.services.filter((name) => lost.services.includes(name)) };
 }
 
-/** A default policy that was changed or taken away is none until an operator names it again. */
+/** The default policy is the one that was named last: with none, the only released one would decide in its place. */
 export function narrowSettings(adopted: Settings, lost: Settings): Settings {
-  const { defaultPolicy, selectablePolicies } = adopted;
+  const { selectablePolicies } = adopted;
+  const { defaultPolicy } = lost;
   const selectable = selectablePolicies?.filter((name) => lost.selectablePolicies?.includes(name));
   const authenticate = stricter(adopted.authenticate, lost.authenticate);
   return {
-    ...(defaultPolicy !== undefined && defaultPolicy === lost.defaultPolicy && { defaultPolicy }),
+    ...(defaultPolicy !== undefined && { defaultPolicy }),
     ...(selectable !== undefined && { selectablePolicies: selectable }),
     ...(authenticate !== undefined && { authenticate }),
   };

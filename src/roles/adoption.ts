@@ -6,7 +6,7 @@ import type { EntryKind } from '../journal/kinds.ts';
 import { keptRegistryRevocations } from '../registry/kept-revocations.ts';
 import { createState, reducersOf, type State } from './state.ts';
 
-type Rule = (fork: State, adopted: State, lost: State) => readonly Revocation[];
+type Rule = (fork: State, adopted: State, lost: State, lostAt: string) => readonly Revocation[];
 
 /** In the order in which their revocations are appended. */
 const RULES = {
@@ -14,8 +14,8 @@ const RULES = {
     keptRegistryRevocations(fork.registry.view, adopted.registry.view, lost.registry.view),
   issuers: (fork, adopted, lost) =>
     keptIssuerRevocations(fork.issuers.view, adopted.issuers.view, lost.issuers.view),
-  enrolments: (fork, adopted, lost) =>
-    keptEnrolmentRevocations(fork.enrolments.view, adopted.enrolments.view, lost.enrolments.view, Date.now()),
+  enrolments: (fork, adopted, lost, lostAt) =>
+    keptEnrolmentRevocations(fork.enrolments.view, adopted.enrolments.view, lost.enrolments.view, lostAt),
   tokens: (_fork, adopted, lost) => keptTokenRevocations(adopted.tokens, lost.tokens),
 } as const satisfies Record<string, Rule>;
 

@@ -2,6 +2,7 @@
 import { hostname } from 'node:os';
 import type { Config } from '../config/schema.ts';
 import { Failure } from '../core/failure.ts';
+import { isAnyAddress } from '../core/ip-address.ts';
 import { unixPath } from '../core/unix-address.ts';
 import { until } from '../journal/deadline.ts';
 import { createPoller } from '../journal/poller.ts';
@@ -30,8 +31,6 @@ const BEAT_MS = 3_000;
 /** Two beats may be late before a process is taken for dead. */
 const BEATS_OF_LIFE = 3;
 const CALL_MS = 2_000;
-/** Where something listens that has no address of its own. */
-const ANY_ADDRESS: ReadonlySet<string> = new Set(['0.0.0.0', '::']);
 
 /** @param port  that this process listens on. @returns undefined: no node could make use of the address */
 export function announceAuthz(
@@ -40,7 +39,7 @@ export function announceAuthz(
   deps: AnnounceDeps,
 ): Announcement | undefined {
   const place = announcedPlace(options, port);
-  if (!ANY_ADDRESS.has(place.address)) return announce(place, deps);
+  if (!isAnyAddress(place.address)) return announce(place, deps);
   deps.logger.warn({ address: place.address }, 'this authorizer is not announced: authz.announce is missing');
   return undefined;
 }

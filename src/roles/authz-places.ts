@@ -1,10 +1,10 @@
 /** Where the live authorizers are, as they announce it themselves: looked for every second. */
-import { isIP } from 'node:net';
 import { Type } from 'typebox';
 import { Value } from 'typebox/value';
 import type { Clock } from '../core/clock.ts';
 import { Failure } from '../core/failure.ts';
-import { unixPath } from '../core/unix-address.ts';
+import { canonicalIp, isAnyAddress } from '../core/ip-address.ts';
+import { isSocketPath, unixPath } from '../core/unix-address.ts';
 import { createPoller } from '../journal/poller.ts';
 import { jittered, type RandomBytes } from '../journal/random.ts';
 import type { Shared } from '../journal/shared.ts';
@@ -85,14 +85,20 @@ export function createAuthzPlaces(deps: AuthzPlacesDeps): AuthzPlaces {
   };
 }
 
-/** @returns undefined for what no version of ours announces */
+/**
+ * One that Envoy would refuse keeps every node from hearing of the others: so nothing else comes through.
+ *
+ * @returns undefined for what no version of ours announces
+ */
 function parsePlace(text: string): Place | undefined {
   try {
     const value: unknown = JSON.parse(text);
     if (!Value.Check(placeSchema, value)) return undefined;
     const { address, port } = value;
-    const isPlace = unixPath(address) === undefined ? isIP(address) !== 0 && port > 0 : port === 0;
-    return isPlace ? { address, port } : undefined;
+    const path = unixPath(address);
+    if (path !== undefined) return isSocketPath(path) && port === 0 ? { address, port } : undefined;
+    const ip = isAnyAddress(address) ? undefined : canonicalIp(address);
+    return ip !== undefined && port > 0 ? { address: ip, port } : undefined;
   } catch {
     return undefined;
   }

@@ -2,6 +2,7 @@
  * Certificates of a node, as SDS secrets that name files on the node: Envoy reads files again only where a secret
  * brings them. No certificate and no key goes over the wire.
  */
+import { canonicalIp } from '../core/ip-address.ts';
 import type { Json, JsonObject } from '../core/json.ts';
 import type { Node } from '../registry/model.ts';
 import { AUTHZ_AUTHORITIES, AUTHZ_CERTIFICATE, LISTENER_AUTHORITIES, LISTENER_CERTIFICATE } from './names.ts';
@@ -64,8 +65,9 @@ export function authzSecrets(tls: EnvoyTls, addresses: readonly string[]): reado
   return [certificateSecret(AUTHZ_CERTIFICATE, tls), authoritiesSecret(AUTHZ_AUTHORITIES, tls, addresses)];
 }
 
+/** Envoy compares texts, and writes what stands in a certificate in the canonical spelling. */
 export function ipAddressName(address: string): JsonObject {
-  return { sanType: 'IP_ADDRESS', matcher: { exact: address } };
+  return { sanType: 'IP_ADDRESS', matcher: { exact: canonicalIp(address) ?? address } };
 }
 
 /** `SdsSecretConfig`: without the secret nothing opens, however long it takes. */

@@ -306,6 +306,24 @@ describe('chancery node enrol --watch', () => {
     expect(said.mock.calls.flat().join('')).toMatch(/^node watched: certificate until/);
   });
 
+  it('looks at the clock, which may be set while it waits', async () => {
+    await putNode('sleeper');
+    const { out, serial } = await aFolderThatIsDue('sleeper');
+    vi.spyOn(process.stdout, 'write').mockReturnValue(true);
+    const realNow = Date.now;
+    // long before it is due, and then after
+    let aheadMs = -10 * HOUR_MS;
+    const clock = vi.spyOn(Date, 'now').mockImplementation(() => realNow() + aheadMs);
+    const stop = new AbortController();
+    const watching = enrolCommand(flags(out), stop.signal, 5);
+    await eventually('it waits', () => clock.mock.calls.length > 20);
+    expect(serialIn(out)).toBe(serial);
+    aheadMs = 0;
+    await eventually('it is renewed', () => serialIn(out) !== serial);
+    stop.abort();
+    expect(await watching).toBe(0);
+  });
+
   it('tries again while nobody answers', async () => {
     await putNode('patient');
     const { out, serial } = await aFolderThatIsDue('patient');

@@ -208,6 +208,24 @@ describe('a gRPC port with client certificates', () => {
     },
   );
 
+  it('cuts a connection when its certificate has expired, and the log says so', async () => {
+    const uris = ['spiffe://example.test/node/edge'];
+    const tls = await tlsOf(port.authority, { uris, notAfter: new Date(Date.now() + 3_000) });
+    const ads = adsClient(tls);
+    ads.send('listener', { nodeId: 'edge', subscribe: ['*'] });
+    expect((await ads.next()).resources.length).toBeGreaterThan(0);
+    const seen = lines.length;
+    expect((await ads.ended()).code).toBe(14);
+    expect(lines.slice(seen)).toContainEqual(
+      expect.objectContaining({
+        role: 'control',
+        names: 'URI:spiffe://example.test/node/edge',
+        reason: 'the certificate has expired',
+        message: 'a connection was cut',
+      }),
+    );
+  });
+
   it('takes the word of the node whose certificate is shown on 9191, on open connections too', async () => {
     const request = await workloadCheck();
     const [edge, other] = [checkClient(await nodeTls('edge')), checkClient(await nodeTls('other'))];

@@ -139,7 +139,7 @@ describe('a node, enrolled from nothing', () => {
     expect(unknown.code).toBe(1);
     expect(unknown.stderr).toMatch(/cannot be reached.*\n.*certificate/);
     const plain = await runChancery(['node', 'enrol', '--url', 'http://192.0.2.1:1', '--out', out('edge-2')]);
-    expect([plain.code, plain.stderr]).toEqual([1, expect.stringContaining('--url is https')]);
+    expect([plain.code, plain.stderr]).toEqual([2, expect.stringContaining('--url is https')]);
     const wrongPin = ['--ca-fingerprint', `sha256:${'0'.repeat(64)}`, '--token-file', token];
     const pinned = await enrol(...wrongPin, '--out', out('edge-2'));
     expect([pinned.code, pinned.stderr]).toEqual([

@@ -47,8 +47,66 @@ describe('loadConfig', () => {
       'authz.tls.privateKeyFile=b',
     ];
     expect(problemsOf(() => loadConfig({ set }))).toEqual([
-      '/authz/address: the path of a Unix socket begins with /',
+      '/authz/address: the path of a Unix socket begins with / and has at most 107 bytes',
       '/authz/tls: a Unix socket has none',
+    ]);
+  });
+
+  it.each([
+    ['admin.address=unix:/s', '/admin/address: this port cannot be a Unix socket'],
+    ['ops.address=unix:/s', '/ops/address: this port cannot be a Unix socket'],
+    [
+      `authz.address=unix:/${'ä'.repeat(60)}`,
+      '/authz/address: the path of a Unix socket begins with / and has at most 107 bytes',
+    ],
+    [
+      'authz.address=unix:/s control.address=unix:/s',
+      '/control/address: is the Unix socket of authz already',
+    ],
+    [
+      'authz.address=unix:/s authz.announce.address=10.0.0.1',
+      '/authz/announce/port: is needed, since a Unix socket has none',
+    ],
+    ['control.socketMode=0600', '/control/socketMode: means nothing without a Unix socket'],
+    ...['example.test', '0.0.0.0', '::', 'fe80::1%eth0', 'unix:/s'].map((address) => [
+      `authz.announce.address=${address}`,
+      '/authz/announce/address: must be the IP address of this process, without a zone',
+    ]),
+    [
+      'control.address=localhost control.tls.enrolledNodes=true control.tls.certificateFile=/c control.tls.privateKeyFile=/k',
+      '/control/address: must be an IP address, or unix:/path',
+    ],
+  ])('refuses %s, to which nobody could come', (set, problem) => {
+    expect(problemsOf(() => loadConfig({ set: set?.split(' ') ?? [] }))).toEqual([problem]);
+  });
+
+  it('tells who may come to a listener: each kind of address, with and without TLS and a word aloud', () => {
+    const own = ['certificateFile=/c', 'privateKeyFile=/k'];
+    const tls = { none: [], own, verified: [...own, 'enrolledNodes=true'] };
+    const opened: string[] = [];
+    for (const listener of ['authz', 'control', 'admin', 'ops']) {
+      for (const [kind, address] of Object.entries({ near: '127.0.0.1', far: '10.0.0.1', file: 'unix:/s' })) {
+        for (const [name, members] of Object.entries(tls)) {
+          for (const aloud of [false, true]) {
+            const set = members.map((member) => `${listener}.tls.${member}`);
+            if (aloud) set.push(`${listener}.insecure=true`);
+            const problems = problemsOf(() => loadConfig({ set: [...set, `${listener}.address=${address}`] }));
+            if (problems.length === 0) opened.push(`${listener} ${kind} ${name}${aloud ? ' aloud' : ''}`);
+          }
+        }
+      }
+    }
+    const forNodes = (listener: string): string[] => [
+      ...['none', 'none aloud', 'own', 'own aloud', 'verified', 'verified aloud'].map((how) => `near ${how}`),
+      ...['none aloud', 'own aloud', 'verified', 'verified aloud'].map((how) => `far ${how}`),
+      ...['none', 'none aloud'].map((how) => `file ${how}`),
+    ].map((rest) => `${listener} ${rest}`);
+    expect(opened).toEqual([
+      ...forNodes('authz'),
+      ...forNodes('control'),
+      ...['near none', 'near none aloud', 'near own', 'near own aloud'].map((rest) => `admin ${rest}`),
+      ...['far none aloud', 'far own', 'far own aloud'].map((rest) => `admin ${rest}`),
+      ...['near none', 'near none aloud', 'far none aloud'].map((rest) => `ops ${rest}`),
     ]);
   });
 

@@ -133,6 +133,16 @@ describe('a bundle', () => {
     [{ '.manifest': '{"file_rego_versions":{"a.rego":0}}' }, '.manifest', 'rego_version'],
     [{ '.manifest': '{"roots":["other"]}' }, 'a.rego', 'outside_roots'],
     [{ '.manifest': '{"roots":["envoy"]}', 'data.json': '{"a":1}' }, 'data/a', 'outside_roots'],
+    [
+      { '.manifest': JSON.stringify({ roots: Array.from({ length: 1_025 }, (_, n) => `r${n}`) }) },
+      '.manifest',
+      'manifest_malformed',
+    ],
+    [
+      { '.manifest': JSON.stringify({ roots: [`envoy/${'a'.repeat(250)}`] }) },
+      '.manifest',
+      'manifest_malformed',
+    ],
     [{ 'smoke.json': 'no' }, 'smoke.json', 'not_json'],
   ])('with %j is refused, naming the file', async (files, file, code) => {
     const refusal = await refusalOf(await aBundle({ 'a.rego': MODULE, ...files }));
@@ -156,7 +166,58 @@ describe('a bundle', () => {
   });
 });
 
+/** An archive of one file, with such records before it. */
+function withRecords(records: string, size = records.length.toString(8)): Uint8Array {
+  const header = (type: string, octalSize: string, name: string): Buffer => {
+    const block = Buffer.alloc(512);
+    block.write(name);
+    for (const at of [100, 108, 116, 136]) block.write('0000000', at);
+    block.write(octalSize.padStart(11, '0'), 124);
+    block.write(`${' '.repeat(8)}${type}`, 148);
+    block.write('ustar\u000000', 257);
+    const sum = block.reduce((all, byte) => all + byte, 0);
+    block.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148);
+    return block;
+  };
+  const whole = Buffer.alloc(Math.ceil(records.length / 512) * 512);
+  whole.write(records, 'latin1');
+  const blocks = [header('x', size, 'records'), whole, header('0', '0', 'a.rego'), Buffer.alloc(1024)];
+  return gzipSync(Buffer.concat(blocks));
+}
+
+describe('the pax records of a bundle', () => {
+  it('name its files', async () => {
+    const { modules } = await readBundle(withRecords('15 path=b.rego\n18 comment=no one\n'));
+    expect(modules).toEqual({ 'b.rego': '' });
+  });
+
+  it.each([
+    ['say that they are shorter than they are', `${'1\t'.repeat(10_000)} `],
+    ['are longer than the archive says', '99 path=b.rego\n'],
+    ['end in nothing', '15 path=b.rego '],
+    ['have no length', 'path=b.rego\n'],
+    ['are too many', '15 path=b.rego\n'.repeat(5_000)],
+  ])('are refused when they %s, before anybody reads them', async (_, records) => {
+    expect((await refusalOf(withRecords(records))).detail).toContain('pax records that are not whole');
+  });
+
+  it('are found however their size is written', async () => {
+    const records = `${'1\t'.repeat(10_000)} `;
+    const [first = '', ...rest] = records.length.toString(8).padStart(10, '0');
+    const spaced = withRecords(records, `${first} ${rest.join('')}`);
+    expect((await refusalOf(spaced)).detail).toContain('pax records that are not whole');
+  });
+});
+
 describe('the roots of a bundle', () => {
+  it('are everything where they would be too many to compare, or longer than any path', () => {
+    const names = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, n) => [`n${n}`, 0]));
+    expect(rootsOf({}, names(1_024))).toHaveLength(1_024);
+    expect(rootsOf({}, names(1_025))).toEqual(['']);
+    expect(rootsOf({ 'a.rego': `package ${'a.'.repeat(200)}b\n` }, {})).toEqual(['']);
+  });
+
+
   it('are the packages, quoted or not, without what lies below another', () => {
     const modules = {
       'a.rego': '# comment\n\npackage a.b # here\n',
@@ -177,5 +238,7 @@ describe('the roots of a bundle', () => {
     expect(outsideRoots(['envoy', 'a/b'], { 'a.rego': MODULE }, { a: { b: {}, c: 1 } })).toEqual([
       'data/a/c',
     ]);
+    expect(outsideRoots(['envoy', 'a/b', 'a/b/c'], {}, { a: { b: { c: 1, d: 1 } } })).toEqual([]);
+    expect(outsideRoots(['', 'a/b'], { 'a.rego': MODULE }, { z: 1 })).toEqual([]);
   });
 });

@@ -132,11 +132,26 @@ describe('the live authorizers', () => {
     ['no port', { address: '10.0.0.1', port: 0 }],
     ['a port that there is not', { address: '10.0.0.1', port: 70_000 }],
     ['a Unix socket with a port', { address: 'unix:/s', port: 1 }],
+    ['a Unix socket without a place', { address: 'unix:s', port: 0 }],
+    ['a Unix socket that cannot be', { address: `unix:/${'s'.repeat(107)}`, port: 0 }],
+    ['a Unix socket on two lines', { address: 'unix:/s\u0000', port: 0 }],
+    ['nobody in particular', { address: '0.0.0.0', port: 9191 }],
+    ['nobody in particular, at length', { address: '0:0:0:0:0:0:0:0', port: 9191 }],
+    ['what means something on one machine only', { address: 'fe80::1%eth0', port: 9191 }],
   ])('are not what announces %s', async (_, value) => {
     await put('a', value);
     await put('b', B);
     await places.start();
     expect(places.current()).toEqual([B]);
+  });
+});
+
+describe('the place of a live authorizer', () => {
+  it('is written in one spelling, whoever announces it in another', async () => {
+    await put('a', { address: 'FE80:0:0:0:0:0:0:1', port: 9191 });
+    await put('b', { address: 'fe80::1', port: 9191 });
+    await places.start();
+    expect(places.current()).toEqual([{ address: 'fe80::1', port: 9191 }]);
   });
 });
 
@@ -179,6 +194,7 @@ describe('an announcement', () => {
     const deps = { shared, random: systemRandom, logger: silentLogger };
     expect(announceAuthz({ address: '0.0.0.0' }, 9191, deps)).toBeUndefined();
     expect(announceAuthz({ address: '::' }, 9191, deps)).toBeUndefined();
+    expect(announceAuthz({ address: '0::0' }, 9191, deps)).toBeUndefined();
   });
 
   it('says what the configuration says, and else where the process listens', () => {
