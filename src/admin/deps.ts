@@ -16,7 +16,7 @@ export interface AdminDeps
     IssuerDeps,
     EnrolmentDeps {
   readonly progress: RolloutDeps['progress'];
-  readonly journal: Pick<Journal, 'find' | 'read' | 'head'>;
+  readonly journal: Pick<Journal, 'find' | 'read' | 'head' | 'base'>;
   readonly follower: Pick<Follower, 'sync'>;
   readonly writer: Writer;
   readonly random: RandomBytes;

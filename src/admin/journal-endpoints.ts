@@ -33,7 +33,7 @@ export function journalEndpoints({
   journal,
   cursors,
 }: {
-  readonly journal: Pick<Journal, 'read' | 'head'>;
+  readonly journal: Pick<Journal, 'read' | 'head' | 'base'>;
   readonly cursors: Cursors;
 }): readonly Endpoint[] {
   return [
@@ -47,7 +47,10 @@ export function journalEndpoints({
       query: Type.Object(
         {
           after: Type.Optional(
-            Type.Integer({ minimum: 0, description: 'seq: commits that begin after it; default 0' }),
+            Type.Integer({
+              minimum: 0,
+              description: 'seq: commits that begin after it; default: from `first`',
+            }),
           ),
           ...pageQuerySchema.properties,
         },
@@ -60,20 +63,29 @@ export function journalEndpoints({
             { epoch: Type.Integer(), seq: Type.Integer(), digest },
             { additionalProperties: false },
           ),
+          first: Type.Integer({ minimum: 1, description: 'seq; 1 unless older entries were archived' }),
           next: nextSchema,
         },
         { additionalProperties: false },
       ),
+      failures: ['not_found'],
       handle: async (call) => {
         const { query } = call;
         const { epoch, seq, digest } = await journal.head();
-        const after = Number(positionOf(call, cursors) ?? query.after ?? 0);
+        const base = (await journal.base())?.position.seq ?? 0;
+        const after = Number(positionOf(call, cursors) ?? query.after ?? base);
+        if (after < base) throw new Failure('not_found', `the entries up to seq ${base} were archived`);
         const commits = await journal.read(after, limitOf(query));
         const entries = commits.flatMap((commit) => commit.entries.map(toView));
         const last = entries.at(-1)?.seq ?? seq;
         const next = nextOf(call, cursors, last < seq ? String(last) : undefined);
         return {
-          body: { entries, head: { epoch, seq, digest }, ...(next !== undefined && { next }) },
+          body: {
+            entries,
+            head: { epoch, seq, digest },
+            first: base + 1,
+            ...(next !== undefined && { next }),
+          },
           next,
         };
       },

@@ -40,9 +40,9 @@ export async function adoptCommand(config: Config, flags: AdoptFlags, logger: Lo
   const lost = await readLost(flags, expectations);
   const store = await openStore(options, logger);
   try {
-    const { journal } = store;
+    const { journal, blobs } = store;
     const signal = abortWhenSignalled();
-    const plan = await planStoreAdoption({ journal, expectations, lost, logger, signal });
+    const plan = await planStoreAdoption({ journal, blobs, expectations, lost, logger, signal });
     describe(plan);
     if (plan.lost === 'none' && flags.force !== true) {
       throw new Failure(

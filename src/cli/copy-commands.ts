@@ -1,7 +1,8 @@
-/** The commands of `chancery store` that copy it, put one back, and clear it up; each loads its own modules. */
+/** The commands of `chancery store` that copy it, put one back, and make it smaller; each loads its own modules. */
 import type { Command } from 'commander';
 import type { Config } from '../config/schema.ts';
 import { createLogger } from '../telemetry/logger.ts';
+import type { ArchiveFlags } from './archive-command.ts';
 import type { BackupFlags } from './backup-command.ts';
 import type { CopyFlags } from './copy-command.ts';
 import type { RestoreFlags } from './restore-command.ts';
@@ -50,6 +51,23 @@ export function addCopyCommands<ConfigFlags>(store: Command, deps: CommandDeps<C
     .action(async (flags: ConfigFlags & RestoreFlags) => {
       const { restoreCommand } = await import('./restore-command.ts');
       finish(await restoreCommand(toConfig(flags), flags, logger));
+    });
+
+  withConfig(store.command('archive'))
+    .description('move entries up to a checkpoint into a signed segment; the store begins after it')
+    .requiredOption(
+      '--before <seq | time>',
+      'the last entry that may leave: its seq, or a time that it is before',
+    )
+    .requiredOption(
+      '--to <folder>',
+      'of the segments, with the earlier ones; keep it: the store has them no more',
+    )
+    .option('--force', 'also entries that are younger than 24 hours: a retried call may then be done twice')
+    .option('--yes', 'do it, and not only say what it does')
+    .action(async (flags: ConfigFlags & ArchiveFlags) => {
+      const { archiveCommand } = await import('./archive-command.ts');
+      finish(await archiveCommand(toConfig(flags), flags, logger));
     });
 
   command('collect')

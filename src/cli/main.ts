@@ -75,6 +75,7 @@ function buildProgram(finish: (code: number) => void): Command {
   withConfig(store.command('verify'))
     .description('check every entry, body and blob, and the chain back to the pinned genesis')
     .option('--backup <file>', 'of a backup, and not of the store of the configuration')
+    .option('--segments <folder>', 'walk the archived entries too, from genesis')
     .action(async (flags: ConfigFlags & VerifyFlags) => {
       const { verifyCommand } = await import('./verify-command.ts');
       finish(await verifyCommand(toConfig(flags, true), flags, createLogger('error')));

@@ -81,8 +81,7 @@ async function authorities(url: URL, { caFile, caFingerprint }: EnrolFlags): Pro
 }
 
 async function enrol({ flags, folder, ...session }: Omit<Session, 'lookMs'>): Promise<void> {
-  if (flags.tokenFile === undefined)
-    throw new UsageError('to enrol, --token-file is needed');
+  if (flags.tokenFile === undefined) throw new UsageError('to enrol, --token-file is needed');
   const token = read(flags.tokenFile, '--token-file').trim();
   const privateKey = folder.enrolmentKey();
   const csr = await createCertificateRequest(privateKey);

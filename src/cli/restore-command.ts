@@ -51,8 +51,8 @@ export async function restoreCommand(
   const printer = createProgressPrinter('restored');
   const fill = async (source: Store, target: Store): Promise<Restored> => {
     const copied = await copyStore({ source, target, expectations, onProgress: printer.show, signal });
-    const { journal } = target;
-    const plan = await planStoreAdoption({ journal, expectations, lost, logger, signal });
+    const { journal, blobs } = target;
+    const plan = await planStoreAdoption({ journal, blobs, expectations, lost, logger, signal });
     const ambient = { clock: systemClock, random: systemRandom };
     const head = await adoptJournal(plan, { journal, signingKey, reason: 'restore', ...ambient });
     return { copied, plan, head };

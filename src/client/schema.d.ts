@@ -1887,7 +1887,7 @@ export interface operations {
     readJournal: {
         parameters: {
             query?: {
-                /** @description seq: commits that begin after it; default 0 */
+                /** @description seq: commits that begin after it; default: from `first` */
                 after?: number;
                 /** @description `next` of the page before, with the same other parameters */
                 cursor?: string;
@@ -1910,6 +1910,8 @@ export interface operations {
                 content: {
                     "application/json": {
                         entries: components["schemas"]["JournalEntry"][];
+                        /** @description seq; 1 unless older entries were archived */
+                        first: number;
                         head: {
                             /** @description sha256: and 64 hexadecimal digits */
                             digest: string;
@@ -1941,6 +1943,15 @@ export interface operations {
             };
             /** @description permission_denied: The credential does not allow this */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description not_found: There is no such object */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };

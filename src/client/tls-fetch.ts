@@ -43,7 +43,7 @@ export function createTlsFetch({
         toResponse(answer).then(resolve, reject);
       },
     );
-    sent.once('error', reject);
+    sent.on('error', reject);
     sent.end(body);
     return promise;
   };

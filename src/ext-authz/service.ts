@@ -22,7 +22,10 @@ export type CheckHandler = (request: Uint8Array, call: ByteCall) => Promise<Uint
 export interface CheckDeps {
   readonly decide: (request: AuthorizationRequest, deadline: Deadline) => Promise<Decision>;
   /** what a peer may claim: see `identity/peer.ts` */
-  readonly peerClaims: (peer: string, certificate?: Uint8Array) => { readonly enrolled: boolean };
+  readonly peerClaims: (
+    peer: string,
+    certificate?: Uint8Array,
+  ) => { readonly enrolled: boolean; mayAskFor(service: string): boolean };
   readonly options: ExtAuthzOptions;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -49,9 +52,6 @@ export function createCheckHandler(deps: CheckDeps): CheckHandler {
   const deadlineOf = ({ deadlineMs }: ByteCall): number =>
     Number.isFinite(deadlineMs) ? deadlineMs : clock.nowMs() + options.defaultDeadlineMs;
 
-  const read = (request: Uint8Array, { peer, certificate }: ByteCall): CheckRequest =>
-    fromCheckRequest(request, { identityFields: deps.peerClaims(peer, certificate).enrolled });
-
   async function decide(request: CheckRequest, call: ByteCall, atMs: number): Promise<Decision> {
     const decision = await deps.decide(request, {
       atMs,
@@ -72,7 +72,12 @@ export function createCheckHandler(deps: CheckDeps): CheckHandler {
       if (inProgress > options.maxConcurrent)
         throw new Failure('overloaded', 'too many Checks are in progress');
       const atMs = deadlineOf(call);
-      asked = read(request, call);
+      const claims = deps.peerClaims(call.peer, call.certificate);
+      asked = fromCheckRequest(request, { identityFields: claims.enrolled });
+      const service = asked.contextExtension('service');
+      if (service !== undefined && !claims.mayAskFor(service)) {
+        throw new Failure('peer_mismatch', 'the node of the certificate does not serve this service');
+      }
       const decision = await decide(asked, call, atMs);
       const response = toCheckResponse(decision, decisionId);
       checks.add({ effect: decision.effect, reason: decision.reason });

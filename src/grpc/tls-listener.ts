@@ -139,6 +139,8 @@ export function createTlsListener(
         port.once('error', reject);
         port.listen(wanted, address, () => {
           port.off('error', reject);
+          // say, no file descriptors for the next connection: that one is lost, the port is not
+          port.on('error', (error) => logger.error({ err: error }, 'a gRPC port cannot take a connection'));
           resolve((port.address() as AddressInfo).port);
         });
       }),

@@ -1,6 +1,6 @@
 import type { Clock } from '../core/clock.ts';
 import { isLoopback } from '../core/loopback.ts';
-import type { Logger } from '../telemetry/logger.ts';
+import type { LogFields, Logger } from '../telemetry/logger.ts';
 import type { IssuedCertificates } from './issued-certificates.ts';
 import { spiffeIdOf } from './workload.ts';
 
@@ -10,10 +10,17 @@ export interface PeerClaims {
   readonly enrolled: boolean;
   /** Whether the `node.id` of its first ADS message selects the node. */
   mayClaimNode(id: string): boolean;
+  /** Whether its CheckRequests may name this service: a node asks for those that it serves. */
+  mayAskFor(service: string): boolean;
 }
 
-const ENROLLED: PeerClaims = Object.freeze({ enrolled: true, mayClaimNode: () => true });
-const NOBODY: PeerClaims = Object.freeze({ enrolled: false, mayClaimNode: () => false });
+const ENROLLED: PeerClaims = Object.freeze({
+  enrolled: true,
+  mayClaimNode: () => true,
+  mayAskFor: () => true,
+});
+/** On a port that verifies nobody there is no node whose services could be compared. */
+const NOBODY: PeerClaims = Object.freeze({ ...ENROLLED, enrolled: false, mayClaimNode: () => false });
 
 /**
  * On a port that verifies no client certificates: whoever can open a connection from this machine is enrolled, and
@@ -32,11 +39,14 @@ export interface NodeTrust {
   readonly trustDomain?: string | undefined;
   /** certificates of our own authorities: whose they are is what the journal says, not what they say */
   readonly issued: IssuedCertificates;
-  /** a node that was deleted is nobody, however long its certificate lasts */
-  readonly isRegistered: (nodeId: string) => boolean;
+  /** undefined: not registered. A node that was deleted is nobody, however long its certificate lasts. */
+  readonly servicesOf: (nodeId: string) => readonly string[] | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
 }
+
+/** Where certificates are verified, what is without one is nothing at all. */
+const STRANGER: PeerClaims = Object.freeze({ ...NOBODY, mayAskFor: () => false });
 
 interface NodeCertificate {
   /** undefined: it names no node, or was revoked */
@@ -45,6 +55,7 @@ interface NodeCertificate {
 }
 
 const NO_NODE: NodeCertificate = { nodeId: () => undefined, expiresAtMs: 0 };
+const MAX_SHOWN = 63;
 const NODE_ID = /^spiffe:\/\/([^/]+)\/node\/([^/]+)$/;
 
 /**
@@ -56,7 +67,7 @@ const NODE_ID = /^spiffe:\/\/([^/]+)\/node\/([^/]+)$/;
  * @returns for a peer's address and its verified certificate (DER; the same object on each call of one connection)
  */
 export function certificateClaims(trust: NodeTrust): (peer: string, certificate?: Uint8Array) => PeerClaims {
-  const { isRegistered, clock, logger } = trust;
+  const { servicesOf, clock, logger } = trust;
   const known = new WeakMap<Uint8Array, NodeCertificate>();
 
   /** of a connection, what was told last: once, not with each call */
@@ -69,23 +80,28 @@ export function certificateClaims(trust: NodeTrust): (peer: string, certificate?
   };
 
   return (peer, certificate) => {
-    if (certificate === undefined) return NOBODY;
+    if (certificate === undefined) return STRANGER;
     const node = known.get(certificate) ?? read(certificate);
     const nodeId = node.nodeId();
     const holds = nodeId !== undefined && clock.nowMs() < node.expiresAtMs;
-    const enrolled = holds && isRegistered(nodeId);
+    const services = holds ? servicesOf(nodeId) : undefined;
+    const enrolled = services !== undefined;
+    const tell = (what: string, fields: LogFields = {}): void => {
+      if (told.get(certificate) === what) return;
+      told.set(certificate, what);
+      logger.warn({ peer, node: nodeId, ...fields }, what);
+    };
     if (!enrolled) {
       const why = nodeId === undefined ? 'names no node' : holds ? 'is of no registered node' : 'has expired';
-      if (told.get(certificate) !== why) {
-        told.set(certificate, why);
-        logger.warn(
-          { peer, node: nodeId },
-          `a certificate ${why}: what its holder says of clients does not count`,
-        );
-      }
+      tell(`a certificate ${why}: what its holder says of clients does not count`);
     }
     return {
       enrolled,
+      mayAskFor(service) {
+        if (services?.includes(service) === true) return true;
+        if (enrolled) tell('a node asks for a service that it does not serve', { service: shown(service) });
+        return false;
+      },
       mayClaimNode(claimed) {
         if (holds && claimed === nodeId) return true;
         logger.warn({ peer, claimed, certificate: nodeId ?? 'none' }, 'a peer claims a node that it is not');
@@ -93,6 +109,10 @@ export function certificateClaims(trust: NodeTrust): (peer: string, certificate?
       },
     };
   };
+}
+
+function shown(service: string): string {
+  return service.slice(0, MAX_SHOWN);
 }
 
 function readNodeCertificate(der: Uint8Array, { issued, trustDomain }: NodeTrust): NodeCertificate {

@@ -70,5 +70,7 @@ export function adoptionOf({ entries: [first] }: StoredCommit): Adoption | undef
 export function namesLost({ lost }: Adoption, mine: Position): boolean {
   if (typeof lost === 'string') return false;
   // the lost part may span several epochs; a digest is of one of them only
-  return [lost.through, ...lost.entries].some(({ seq, digest }) => seq === mine.seq && digest === mine.digest);
+  return [lost.through, ...lost.entries].some(
+    ({ seq, digest }) => seq === mine.seq && digest === mine.digest,
+  );
 }

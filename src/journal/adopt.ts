@@ -12,9 +12,10 @@ import type { Position } from '../core/position.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { type Adoption, type KeptRevocation, MAX_LISTED_LOST } from './adopt-body.ts';
 import { samePosition } from './append-rules.ts';
+import { openBase } from './base.ts';
 import type { ChangedKey, Reducer } from './fold.ts';
 import { FoldedState } from './folded-state.ts';
-import type { CommitId, Draft, Journal, StoredCommit } from './journal.ts';
+import type { Blobs, CommitId, Draft, Journal, StoredCommit } from './journal.ts';
 import { type LocalLine, type Lost, readLost } from './lost.ts';
 import type { RandomBytes } from './random.ts';
 import { readCommits } from './read-commits.ts';
@@ -35,7 +36,8 @@ export interface Foldable<S> {
 }
 
 export interface PlanOptions<S> {
-  readonly journal: Pick<Journal, 'head' | 'read'>;
+  readonly journal: Pick<Journal, 'head' | 'read' | 'base'>;
+  readonly blobs: Pick<Blobs, 'get'>;
   readonly expectations: Expectations;
   /** what replicas still have; `unknown`: something is lost and nobody has it; `none`: nothing is */
   readonly lost: readonly LocalLine[] | 'unknown' | 'none';
@@ -73,12 +75,19 @@ export async function planAdoption<S>(options: PlanOptions<S>): Promise<Adoption
     const made = createState();
     return { ...made, folded: new FoldedState({ reducers: made.reducers, expectations, logger }) };
   };
+  const start = await openBase(await journal.base(), options.blobs, expectations);
   const commits = (): AsyncIterable<StoredCommit> => readCommits({ journal, through, signal });
   const lost: Lost | undefined =
-    typeof options.lost === 'string' ? undefined : await readLost(options.lost, commits());
+    typeof options.lost === 'string'
+      ? undefined
+      : await readLost(options.lost, commits(), start?.chain.position);
 
   const adopted = newState();
   const fork = newState();
+  if (start !== undefined) {
+    adopted.folded.restore(start);
+    if (lost?.fork !== undefined && samePosition(lost.fork, start.chain.position)) fork.folded.restore(start);
+  }
   for await (const commit of commits()) {
     adopted.folded.apply(commit);
     if (lost?.fork === undefined || !samePosition(lost.fork, adopted.folded.position())) continue;

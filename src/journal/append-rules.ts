@@ -1,7 +1,7 @@
 /** What every store checks before it appends, so that no caller can leave a hole or half a commit behind. */
 import { Failure } from '../core/failure.ts';
 import type { Position } from '../core/position.ts';
-import type { StoredCommit } from './journal.ts';
+import type { JournalBase, StoredCommit } from './journal.ts';
 import { COMMIT_LIMITS, isWithinLimits, MAX_BLOB_BYTES } from './limits.ts';
 
 export function samePosition(a: Position, b: Position): boolean {
@@ -29,6 +29,11 @@ export function expectAppendable(commit: StoredCommit, expectedHead: Position): 
   if (!isWithinLimits(commit.entries)) {
     throw new Failure('request_malformed', `a commit holds at most ${COMMIT_LIMITS}`);
   }
+}
+
+export function cannotBegin({ position }: JournalBase): Failure {
+  const what = `no commit ends at seq ${position.seq}, or no entry would be left`;
+  return new Failure('object_changed', `the journal cannot begin after that: ${what}`);
 }
 
 /** @throws Failure request_malformed */

@@ -9,8 +9,9 @@
 import type { Digest } from '../core/digest.ts';
 import { Failure } from '../core/failure.ts';
 import { checkpointBlobs, parseManifest } from './checkpoint.ts';
+import { readChunks } from './checkpoint-chunks.ts';
 import type { Checkpoints } from './checkpoints.ts';
-import type { CollectableBlobs, DeletedBlobs, Journal, StoredEntry } from './journal.ts';
+import type { CollectableBlobs, DeletedBlobs, Journal, JournalBase, StoredEntry } from './journal.ts';
 import { ENTRY_KINDS, isEntryKind } from './kinds.ts';
 import { readCommits } from './read-commits.ts';
 import { createSlices } from './slices.ts';
@@ -18,8 +19,8 @@ import { verifyBody } from './verify-body.ts';
 import { collectBlobReferences } from './verify-store.ts';
 
 export interface CollectOptions {
-  readonly journal: Pick<Journal, 'read' | 'head'>;
-  readonly blobs: Pick<CollectableBlobs, 'nowMs' | 'listOld' | 'deleteOld'>;
+  readonly journal: Pick<Journal, 'read' | 'head' | 'base'>;
+  readonly blobs: Pick<CollectableBlobs, 'get' | 'nowMs' | 'listOld' | 'deleteOld'>;
   /** their chunks are referred to as well */
   readonly checkpoints: Pick<Checkpoints, 'latest'>;
   readonly graceMs: number;
@@ -64,9 +65,11 @@ async function findReferred(options: CollectOptions): Promise<ReadonlySet<Digest
   const { journal, checkpoints, readLimit = 50, signal } = options;
   const kept = await checkpoints.latest();
   const referred = new Set(kept.flatMap(({ manifest }) => checkpointBlobs(parseManifest(manifest))));
+  const base = await journal.base();
   const through = await journal.head();
   const slices = createSlices(SLICE_MS);
-  let seq = 0;
+  for (const digest of await referencesOfBase(base, options.blobs)) referred.add(digest);
+  let seq = base?.position.seq ?? 0;
   for await (const { entries } of readCommits({ journal, through, readLimit, signal })) {
     for (const stored of entries) {
       seq += 1;
@@ -76,6 +79,21 @@ async function findReferred(options: CollectOptions): Promise<ReadonlySet<Digest
     }
   }
   return referred;
+}
+
+/** What the archived entries refer to, the state that they led to refers to. */
+async function referencesOfBase(
+  base: JournalBase | undefined,
+  blobs: Pick<CollectableBlobs, 'get'>,
+): Promise<readonly Digest[]> {
+  if (base === undefined) return [];
+  const manifest = parseManifest(base.manifest);
+  const found = [...checkpointBlobs(manifest)];
+  for (const section of manifest.sections) {
+    const { records } = await readChunks(section, blobs);
+    for (const record of records) found.push(...collectBlobReferences(record));
+  }
+  return found;
 }
 
 function referencesOf(stored: StoredEntry): readonly Digest[] {

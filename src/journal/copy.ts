@@ -9,10 +9,19 @@ import type { Digest } from '../core/digest.ts';
 import { Failure } from '../core/failure.ts';
 import type { Position } from '../core/position.ts';
 import { samePosition } from './append-rules.ts';
+import { openBase } from './base.ts';
+import { checkpointBlobs, parseManifest } from './checkpoint.ts';
 import type { Checkpoints } from './checkpoints.ts';
 import { type BlobCopy, createBlobCopy } from './copy-blobs.ts';
 import { copyCheckpoints } from './copy-checkpoints.ts';
-import { type Blobs, EMPTY_HEAD, type Journal, type StoredCommit, type StoredEntry } from './journal.ts';
+import {
+  type Blobs,
+  EMPTY_HEAD,
+  type Journal,
+  type JournalBase,
+  type StoredCommit,
+  type StoredEntry,
+} from './journal.ts';
 import { readCommits } from './read-commits.ts';
 import {
   CHAIN_START,
@@ -24,7 +33,7 @@ import {
 import { collectBlobReferences } from './verify-store.ts';
 
 export interface CopySource {
-  readonly journal: Pick<Journal, 'read' | 'head'>;
+  readonly journal: Pick<Journal, 'read' | 'head' | 'base'>;
   readonly blobs: Pick<Blobs, 'get'>;
   readonly checkpoints: Pick<Checkpoints, 'latest'>;
 }
@@ -82,15 +91,20 @@ export async function copyStore(options: CopyOptions): Promise<CopyResult> {
     );
   }
 
-  const present = readCommits({ journal: target.journal, through: there, readLimit, signal });
   const copyBlob = createBlobCopy(source.blobs, target.blobs);
   const found = await source.checkpoints.latest();
   const places = new Map<number, Position | undefined>(
     found.map(({ position }) => [position.seq, undefined]),
   );
-  let state: ChainState = CHAIN_START;
-  let progress: CopyProgress = { entries: 0, of: through.seq, blobs: 0, bytes: 0 };
-  for await (const commit of readCommits({ journal: source.journal, through, readLimit, signal })) {
+  const base = await source.journal.base();
+  const begun = await copyBase(base, copyBlob, options);
+  let { state } = begun;
+  let progress: CopyProgress = { entries: 0, of: through.seq - begun.state.position.seq, ...begun.amount };
+  const afterSeq = state.position.seq;
+  const present = readCommits({ journal: target.journal, afterSeq, through: there, readLimit, signal });
+  if (places.has(afterSeq)) places.set(afterSeq, state.position);
+  const firstCopied = Math.max(there.seq, afterSeq);
+  for await (const commit of readCommits({ journal: source.journal, afterSeq, through, readLimit, signal })) {
     const verified = verify(state, commit, expectations);
     const copied = await copyBlobs(verified, copyBlob, signal);
     const next = await present.next();
@@ -113,7 +127,37 @@ export async function copyStore(options: CopyOptions): Promise<CopyResult> {
     positionAt,
     expectations,
   });
-  return { ...progress, head, copied: head.seq - there.seq, checkpoints };
+  return { ...progress, head, copied: head.seq - firstCopied, checkpoints };
+}
+
+/** The target begins where the source does. @throws Failure store_mismatch  when it has begun elsewhere */
+async function copyBase(
+  base: JournalBase | undefined,
+  copyBlob: BlobCopy,
+  { source, target, expectations }: CopyOptions,
+): Promise<{ readonly state: ChainState; readonly amount: Amount }> {
+  const begun = await target.journal.base();
+  const isEmpty = begun === undefined && (await target.journal.head()).seq === 0;
+  const isSame =
+    base === undefined || begun === undefined ? base === begun : samePosition(base.position, begun.position);
+  if (!isEmpty && !isSame) {
+    throw new Failure(
+      'store_mismatch',
+      'the target begins at another entry than the source: make a new copy',
+    );
+  }
+  const state = await openBase(base, source.blobs, expectations);
+  if (base === undefined || state === undefined)
+    return { state: CHAIN_START, amount: { blobs: 0, bytes: 0 } };
+  const records = state.sections.flatMap((section) => [...section.records]);
+  const referred = records.flatMap(collectBlobReferences);
+  let amount: Amount = { blobs: 0, bytes: 0 };
+  for (const digest of [...checkpointBlobs(parseManifest(base.manifest)), ...referred]) {
+    const size = await nameSeq(base.position.seq, digest, copyBlob(digest));
+    if (size !== undefined) amount = { blobs: amount.blobs + 1, bytes: amount.bytes + size };
+  }
+  if (isEmpty) await target.journal.beginAfter(base);
+  return { state: state.chain, amount };
 }
 
 function verify(state: ChainState, commit: StoredCommit, expectations: Expectations): VerifiedCommit {

@@ -7,12 +7,15 @@ import { createDispatch, type Dispatch, toFoldedEntry } from './dispatch.ts';
 import type { Applied, ChangedKey, Reducer } from './fold.ts';
 import { type CommitId, EMPTY_HEAD, type StoredCommit, type StoredEntry } from './journal.ts';
 import type { Tip } from './seal.ts';
+import type { Slices } from './slices.ts';
 import {
   CHAIN_START,
   type ChainState,
   type Expectations,
+  type VerifiedCommit,
   type VerifiedEntry,
   verifyCommit,
+  verifyInSlices,
 } from './verify.ts';
 
 /** A room's state as records, as `Section.capture` gives them. */
@@ -68,6 +71,11 @@ export class FoldedState {
     return this.#chain;
   }
 
+  /** the one that ends at `position`; '' before the first */
+  lastCommit(): CommitId {
+    return this.#lastCommit;
+  }
+
   onApplied(listener: AppliedListener): () => void {
     // one function of its own per call: the same one may listen twice
     const own: AppliedListener = (applied, commit) => listener(applied, commit);
@@ -77,7 +85,18 @@ export class FoldedState {
 
   /** Verifies and folds. @throws Failure store_diverged, store_mismatch, journal_too_new; internal: a bug, half folded */
   apply(commit: StoredCommit): void {
-    const { state, entries, problems } = verifyCommit(this.#chain, commit, this.#options.expectations);
+    this.#take(commit, verifyCommit(this.#chain, commit, this.#options.expectations));
+  }
+
+  /** The same, verified a little at a time. One commit after the other, as with `apply`. @throws Failure as `apply` */
+  async applyInSlices(commit: StoredCommit, slices: Slices): Promise<void> {
+    const before = this.#chain;
+    const verified = await verifyInSlices(before, commit, this.#options.expectations, slices);
+    if (this.#chain !== before) throw new Failure('internal', 'two commits were applied at the same time');
+    this.#take(commit, verified);
+  }
+
+  #take(commit: StoredCommit, { state, entries, problems }: VerifiedCommit): void {
     const [problem] = problems;
     if (problem !== undefined) throw new Failure(problem.code, `seq ${problem.seq}: ${problem.message}`);
     const changed = this.#fold(entries);

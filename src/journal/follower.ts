@@ -9,12 +9,13 @@ import { Failure } from '../core/failure.ts';
 import type { Position } from '../core/position.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import { archivedFrom } from './base.ts';
 import { until } from './deadline.ts';
 import type { Follower, Reducer } from './fold.ts';
 import { type AppliedListener, type CapturedState, FoldedState } from './folded-state.ts';
 import { createFollowerMeasures, type FollowerMeasures } from './follower-measures.ts';
 import type { Genesis } from './genesis.ts';
-import type { Journal, StoredCommit } from './journal.ts';
+import type { Blobs, CommitId, Journal, StoredCommit } from './journal.ts';
 import { expectKnownHead } from './known-head.ts';
 import { createPoller } from './poller.ts';
 import { jittered, type RandomBytes } from './random.ts';
@@ -25,6 +26,8 @@ import type { ChainState, Expectations } from './verify.ts';
 
 export interface FollowerOptions {
   readonly journal: Journal;
+  /** Of the same store: where a journal begins whose older entries were archived. Only a change of lines needs them. */
+  readonly blobs?: Pick<Blobs, 'get'>;
   /** exactly one for each kind of entry but those that say how the journal goes on */
   readonly reducers: readonly Reducer[];
   /** The same again, empty: what a replica that diverged changes over to. Without it, only another start ends that. */
@@ -60,6 +63,8 @@ export interface JournalFollower extends Follower {
   tip(): Tip;
   /** the chain as far as it is applied, for whoever wants to check what comes next */
   chain(): ChainState;
+  /** the one that ends at `position`; '' before the first */
+  lastCommit(): CommitId;
   /** undefined before the first sync */
   genesis(): Genesis | undefined;
   /** when the head was last seen to be the applied one, in ms since 1970; undefined: never */
@@ -68,7 +73,7 @@ export interface JournalFollower extends Follower {
   close(): Promise<void>;
 }
 
-/** of the thread that answers Checks, at a time; a commit is verified and folded in one */
+/** of the thread that answers Checks, at a time; a commit is folded in one */
 const SLICE_MS = 2;
 
 export function createFollower(options: FollowerOptions): JournalFollower {
@@ -103,6 +108,10 @@ class Following implements JournalFollower {
 
   chain(): ChainState {
     return this.#state.chain();
+  }
+
+  lastCommit(): CommitId {
+    return this.#state.lastCommit();
   }
 
   genesis(): Genesis | undefined {
@@ -251,12 +260,21 @@ class Following implements JournalFollower {
       const commits = await journal.read(this.position().seq, readLimit);
       if (commits.length === 0)
         throw new Failure('store_diverged', 'the store does not give what its head says');
+      await this.#expectNext(commits[0]);
       for (const commit of commits) {
-        this.#state.apply(commit);
+        await this.#state.applyInSlices(commit, slices);
         await slices.next();
       }
     }
     this.#confirmedAtMs = clock.nowMs();
+  }
+
+  /** A gap is a loss, unless what is missing was archived. */
+  async #expectNext(commit: StoredCommit | undefined): Promise<void> {
+    const mine = this.position();
+    if ((commit?.entries[0]?.entry.seq ?? 0) <= mine.seq + 1) return;
+    const base = await this.#options.journal.base();
+    if (base !== undefined && base.position.seq > mine.seq) throw archivedFrom(mine, base);
   }
 
   #settle(failure: Failure | undefined): void {

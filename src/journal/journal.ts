@@ -79,13 +79,30 @@ export interface Journal {
   find(id: CommitId): Promise<Position | undefined>;
   /**
    * Whole commits that begin after `afterSeq`, in order: at least one if there is one, beyond that at most `limit`
-   * entries and `MAX_READ_BYTES` of bodies.
+   * entries and `MAX_READ_BYTES` of bodies. What was archived is left out.
    */
   read(afterSeq: number, limit: number): Promise<readonly StoredCommit[]>;
+  /** Of a journal without entries that begins after something: that. */
   head(): Promise<Position>;
+  /** @returns undefined  when the journal is whole: it begins with seq 1 */
+  base(): Promise<JournalBase | undefined>;
+  /**
+   * From now on the journal begins after `base`: what stands at or before it is deleted, in one step. An empty journal
+   * may begin so as well, as a copy of one that does.
+   *
+   * @throws Failure object_changed  when no commit of it ends there, or no entry would be left
+   */
+  beginAfter(base: JournalBase): Promise<void>;
   /** Calls `onHint` when there may be something new. A hint says "look"; it never carries truth and may be lost. */
   follow(onHint: () => void, signal: AbortSignal): void;
   close(): Promise<void>;
+}
+
+/** What stands for the entries that are no longer here: a checkpoint that ends with the last of them. */
+export interface JournalBase {
+  readonly position: Position;
+  /** its text, which nobody has verified; its chunks are blobs of the same store */
+  readonly manifest: string;
 }
 
 /** Immutable bytes by digest, verified on each read. */

@@ -1,5 +1,7 @@
 import { Failure } from '../core/failure.ts';
 import type { Position } from '../core/position.ts';
+import { samePosition } from './append-rules.ts';
+import type { CommitId, Journal } from './journal.ts';
 
 /**
  * Says at once when a store has lost what was applied here. Another entry at the seq that was applied, with more
@@ -16,6 +18,16 @@ export function expectKnownHead(mine: Position, head: Position): void {
   if (head.seq === mine.seq && (head.epoch !== mine.epoch || head.digest !== mine.digest)) {
     throw diverged('the store ends with another entry than the one applied', mine, head);
   }
+}
+
+/** Whether a journal has this commit, and ends it there, or begins after it. @throws Failure store_unavailable */
+export async function holds(
+  journal: Pick<Journal, 'find' | 'base'>,
+  commit: CommitId,
+  position: Position,
+): Promise<boolean> {
+  const there = (await journal.find(commit)) ?? (await journal.base())?.position;
+  return there !== undefined && samePosition(there, position);
 }
 
 function diverged(what: string, mine: Position, head: Position): Failure {

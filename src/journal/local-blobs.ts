@@ -1,7 +1,7 @@
 /** Blobs as files of one folder, named by digest. */
 import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Digest, isDigest, sha256 } from '../core/digest.ts';
+import { type Digest, sha256 } from '../core/digest.ts';
 import { Failure } from '../core/failure.ts';
 import type { Blobs } from './journal.ts';
 
@@ -13,10 +13,6 @@ export interface LocalBlobs extends Blobs {
 /** @param folder  made with the first `put` */
 export function createLocalBlobs(folder: string): LocalBlobs {
   const fileOf = (digest: Digest): string => join(folder, digest.slice('sha256:'.length));
-  const list = async (): Promise<readonly Digest[]> => {
-    const names = await readdir(folder).catch(() => []);
-    return names.map((name) => `sha256:${name}` as const).filter(isDigest);
-  };
   return {
     async put(bytes) {
       const digest = sha256(bytes);
@@ -35,8 +31,10 @@ export function createLocalBlobs(folder: string): LocalBlobs {
       throw new Failure('store_mismatch', 'the bytes of a local blob are not those of its digest');
     },
     async keep(digests) {
-      for (const digest of await list()) {
-        if (!digests.has(digest)) await rm(fileOf(digest), { force: true });
+      const kept = new Set([...digests].map(fileOf));
+      // also what a `put` that was cut off has left
+      for (const path of (await readdir(folder).catch(() => [])).map((name) => join(folder, name))) {
+        if (!kept.has(path)) await rm(path, { force: true });
       }
     },
   };

@@ -1,35 +1,29 @@
 /**
  * Keeps the local copy: what is applied is appended, and a newer checkpoint of the store shortens it. Nothing waits
  * for it. When it has lost the thread (a full disk, a checkpoint restored, an adopted journal), it begins anew from
- * the store.
+ * the store, and only when the store has all that is applied here: where entries are lost, the copy is what tells.
  */
-import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { Digest } from '../core/digest.ts';
 import { Failure } from '../core/failure.ts';
 import type { Position } from '../core/position.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { samePosition } from './append-rules.ts';
-import {
-  type CheckpointManifest,
-  checkpointBlobs,
-  parseManifest,
-  toManifestText,
-  verifyManifest,
-} from './checkpoint.ts';
+import { startsOf } from './base.ts';
+import { type CheckpointManifest, parseManifest, verifyManifest } from './checkpoint.ts';
 import type { CheckpointMeasures } from './checkpoint-measures.ts';
 import type { Checkpoints } from './checkpoints.ts';
 import type { JournalFollower } from './follower.ts';
-import { type Blobs, EMPTY_HEAD, type Journal, type StoredCommit } from './journal.ts';
-import { createLocalBlobs, type LocalBlobs, writeWhole } from './local-blobs.ts';
-import { LocalCommits } from './local-commits.ts';
-import { BLOBS_FOLDER, COMMITS_FILE, type LocalCopy, MANIFEST_FILE } from './local-copy.ts';
+import type { Blobs, Journal, StoredCommit } from './journal.ts';
+import { holds } from './known-head.ts';
+import type { LocalCopy } from './local-copy.ts';
+import { endOf, LocalFiles } from './local-copy-files.ts';
 import type { Expectations } from './verify.ts';
 
 export interface LocalCopyOptions {
+  /** of `makePrivateFolder` */
   readonly folder: string;
-  readonly follower: Pick<JournalFollower, 'position' | 'onApplied'>;
-  readonly journal: Pick<Journal, 'read' | 'head'>;
+  readonly follower: Pick<JournalFollower, 'position' | 'lastCommit' | 'onApplied'>;
+  readonly journal: Pick<Journal, 'read' | 'find' | 'base'>;
   readonly checkpoints: Checkpoints;
   readonly blobs: Pick<Blobs, 'get'>;
   /** blobs that a start without the store needs besides */
@@ -47,8 +41,6 @@ export interface LocalCopyKeeper {
   close(): Promise<void>;
 }
 
-/** Entries before the checkpoint that stay: what an adoption can name of a range that was lost. */
-const HISTORY_ENTRIES = 4_096;
 /** Without a newer checkpoint it ends there: a copy is no second store. */
 const MAX_BYTES = 256 * 1_048_576;
 /** Commits that wait for the disk; when there are more, they are read from the store again. */
@@ -66,15 +58,9 @@ export function keepLocalCopy(options: LocalCopyOptions, copy: LocalCopy | undef
 class Keeper implements LocalCopyKeeper {
   readonly #options: LocalCopyOptions;
   readonly #rotateEvery: number;
-  readonly #blobs: LocalBlobs;
-  readonly #commits: LocalCommits;
-  #manifest: CheckpointManifest | undefined;
-  /** of the files */
-  #end = EMPTY_HEAD;
+  readonly #files: LocalFiles;
   /** what was applied is not what comes next in the files */
   #stale = false;
-  /** a change of the files was begun and did not end */
-  #broken = false;
   #full = false;
   #blobsAreDue = true;
   #queue: StoredCommit[] = [];
@@ -85,24 +71,17 @@ class Keeper implements LocalCopyKeeper {
   #stop: () => void = () => {};
 
   constructor(options: LocalCopyOptions, manifest: CheckpointManifest | undefined) {
+    const { folder, blobs, measures } = options;
     this.#options = options;
     this.#rotateEvery = options.rotateEvery ?? 1_000;
-    this.#blobs = createLocalBlobs(join(options.folder, BLOBS_FOLDER));
-    this.#commits = new LocalCommits(join(options.folder, COMMITS_FILE));
-    this.#manifest = manifest;
+    this.#files = new LocalFiles({ folder, blobs, onEnd: ({ seq }) => measures.copied(seq) }, manifest);
   }
 
   start(copy: LocalCopy | undefined): void {
     const { follower } = this.#options;
     this.#stale = copy === undefined || !samePosition(copy.position, follower.position());
-    this.#stop = follower.onApplied(({ changed }, commit) => {
-      if (commit === undefined || this.#queue.length >= MAX_QUEUED) this.#drop();
-      else this.#queue.push(commit);
-      this.#sinceLook += commit?.entries.length ?? 0;
-      if ([...changed].some((key) => key.startsWith('release/'))) this.#blobsAreDue = true;
-      this.#run();
-    });
-    this.#run(copy && (() => this.#resume(copy)));
+    this.#listen();
+    this.#run(copy && (() => this.#files.resume(copy)));
   }
 
   async settled(): Promise<void> {
@@ -114,7 +93,18 @@ class Keeper implements LocalCopyKeeper {
     clearTimeout(this.#retry);
     await this.settled();
     clearTimeout(this.#retry);
-    await this.#commits.close();
+    await this.#files.close();
+  }
+
+  /** Apart from `start`: a function that lives on keeps everything alive that its neighbours use, the whole copy too. */
+  #listen(): void {
+    this.#stop = this.#options.follower.onApplied(({ changed }, commit) => {
+      if (commit === undefined || this.#queue.length >= MAX_QUEUED) this.#drop();
+      else this.#queue.push(commit);
+      this.#sinceLook += commit?.entries.length ?? 0;
+      if ([...changed].some((key) => key.startsWith('release/'))) this.#blobsAreDue = true;
+      this.#run();
+    });
   }
 
   #drop(): void {
@@ -134,8 +124,11 @@ class Keeper implements LocalCopyKeeper {
   async #work(first: (() => Promise<void>) | undefined): Promise<void> {
     try {
       await first?.();
-      do await this.#copy();
-      while (this.#queue.length > 0 || (this.#stale && !this.#full));
+      // before anything is applied, nobody knows whether the store is the right one: the files stay as they are
+      while (this.#options.follower.position().seq > 0) {
+        await this.#copy();
+        if (this.#queue.length === 0 && (!this.#stale || this.#full)) break;
+      }
       this.#trouble = undefined;
     } catch (thrown) {
       const err = Failure.from(thrown, 'internal', 'the local copy cannot be written');
@@ -146,65 +139,43 @@ class Keeper implements LocalCopyKeeper {
     }
   }
 
-  async #resume(copy: LocalCopy): Promise<void> {
-    await this.#change(() => this.#commits.resume(copy.commits, copy.offsets));
-    this.#setEnd(copy.position);
-  }
-
   async #copy(): Promise<void> {
     const isDue = this.#sinceLook >= this.#rotateEvery;
     if (this.#full && !isDue) return this.#drop();
     const next = this.#queue[0];
-    if (this.#stale || this.#broken || (next !== undefined && !follows(next, this.#end))) {
+    if (this.#stale || this.#files.isBroken() || (next !== undefined && !follows(next, this.#files.end()))) {
       await this.#beginAnew();
     } else {
       await this.#append(this.#queue.splice(0));
       if (isDue) await this.#rotate();
     }
-    if (this.#blobsAreDue) await this.#copyBlobs();
+    if (!this.#blobsAreDue) return;
+    await this.#files.keepBlobs(this.#options.needed());
+    this.#blobsAreDue = false;
   }
 
   async #append(commits: readonly StoredCommit[]): Promise<void> {
-    const last = commits.at(-1);
-    if (last === undefined) return;
-    if (this.#commits.bytes() > MAX_BYTES) {
+    if (commits.length > 0 && this.#files.bytes() > MAX_BYTES) {
       this.#full = true;
       this.#drop();
       throw new Failure('overloaded', 'the local copy is full until the store has a newer checkpoint');
     }
-    await this.#change(() => this.#commits.append(commits));
-    this.#setEnd(endOf(last));
+    await this.#files.append(commits);
   }
 
-  async #change(work: () => Promise<void>): Promise<void> {
-    this.#broken = true;
-    await work();
-    this.#broken = false;
-  }
-
-  #setEnd(end: Position): void {
-    this.#end = end;
-    this.#options.measures.copied(end.seq);
-  }
-
-  /** The manifest first: commits that do not go with it are left out by whoever reads. */
   async #beginAnew(): Promise<void> {
-    const { follower, journal, folder } = this.#options;
+    const { follower, journal } = this.#options;
     this.#stale = false;
     this.#sinceLook = 0;
     // whoever applies more from here on queues it, or makes this stale
     this.#queue = [];
     const target = follower.position();
     try {
-      const head = await journal.head();
-      if (target.seq > 0 && (head.epoch !== target.epoch || head.seq < target.seq)) throw notThere();
-      await mkdir(folder, { recursive: true, mode: 0o700 });
+      if (!(await holds(journal, follower.lastCommit(), target))) throw notThere();
       const manifest = await this.#newest(target.seq);
-      if (this.#full && manifest?.position.seq === this.#manifest?.position.seq) return this.#drop();
+      if (this.#full && (manifest?.position.seq ?? 0) === this.#files.checkpointSeq()) return this.#drop();
       this.#full = false;
-      if (manifest !== undefined) await this.#saveManifest(manifest);
-      await this.#change(() => this.#commits.resume([], [0]));
-      this.#setEnd(manifest?.position ?? EMPTY_HEAD);
+      await this.#files.begin(manifest);
       await this.#readTo(target);
       this.#blobsAreDue = true;
     } catch (error) {
@@ -214,66 +185,40 @@ class Keeper implements LocalCopyKeeper {
   }
 
   async #readTo(target: Position): Promise<void> {
-    while (this.#end.seq < target.seq) {
-      const page = await this.#options.journal.read(this.#end.seq, READ_LIMIT);
+    while (this.#files.end().seq < target.seq) {
+      const page = await this.#options.journal.read(this.#files.end().seq, READ_LIMIT);
       const known = page.filter((commit) => endOf(commit).seq <= target.seq);
       const [first] = known;
-      if (first === undefined || !follows(first, this.#end)) throw notThere();
+      if (first === undefined || !follows(first, this.#files.end())) throw notThere();
       await this.#append(known);
     }
-    if (!samePosition(this.#end, target)) throw notThere();
+    if (!samePosition(this.#files.end(), target)) throw notThere();
   }
 
   async #rotate(): Promise<void> {
     this.#sinceLook = 0;
-    const end = this.#end.seq;
-    const manifest = await this.#newest(end);
-    if (manifest === undefined || manifest.position.seq <= (this.#manifest?.position.seq ?? 0)) return;
-    await this.#saveManifest(manifest);
-    const keptSeq = Math.min(manifest.position.seq + 1, end - HISTORY_ENTRIES);
-    await this.#change(() => this.#commits.cutBefore(keptSeq));
+    const manifest = await this.#newest(this.#files.end().seq);
+    if (manifest === undefined || manifest.position.seq <= this.#files.checkpointSeq()) return;
+    await this.#files.shorten(manifest);
     this.#blobsAreDue = true;
   }
 
-  /** @returns the newest of the store that is believed and not beyond `seq` */
+  /** @returns the newest of the store that is believed, of the journal as it is, and not beyond `seq` */
   async #newest(seq: number): Promise<CheckpointManifest | undefined> {
-    const { checkpoints, expectations, logger } = this.#options;
-    for (const stored of await checkpoints.latest()) {
+    const { checkpoints, expectations, journal, logger } = this.#options;
+    for (const stored of await startsOf(journal, checkpoints)) {
       try {
         const manifest = parseManifest(stored.manifest);
         verifyManifest(manifest, expectations);
-        if (manifest.position.seq <= seq) return manifest;
+        if (manifest.position.seq > seq) continue;
+        if (await holds(journal, manifest.commit, manifest.position)) return manifest;
+        throw new Failure('store_mismatch', 'the checkpoint is of a part of the journal that was lost');
       } catch (thrown) {
         const err = Failure.from(thrown, 'store_mismatch');
         logger.warn({ err, seq: stored.position.seq }, 'a checkpoint of the store is not copied');
       }
     }
     return undefined;
-  }
-
-  async #saveManifest(manifest: CheckpointManifest): Promise<void> {
-    await this.#fetch(checkpointBlobs(manifest));
-    await writeWhole(join(this.#options.folder, MANIFEST_FILE), toManifestText(manifest));
-    this.#manifest = manifest;
-  }
-
-  async #copyBlobs(): Promise<void> {
-    const needed = this.#options.needed();
-    await this.#fetch(needed);
-    const chunks = this.#manifest === undefined ? [] : checkpointBlobs(this.#manifest);
-    await this.#blobs.keep(new Set([...needed, ...chunks]));
-    this.#blobsAreDue = false;
-  }
-
-  async #fetch(digests: readonly Digest[]): Promise<void> {
-    for (const digest of digests) {
-      // what is there and damaged is healed
-      const isThere = await this.#blobs.get(digest).then(
-        () => true,
-        () => false,
-      );
-      if (!isThere) await this.#blobs.put(await this.#options.blobs.get(digest));
-    }
   }
 }
 
@@ -284,9 +229,4 @@ function follows(commit: StoredCommit, end: Position): boolean {
 
 function notThere(): Failure {
   return new Failure('store_diverged', 'the store does not have what was applied here');
-}
-
-function endOf(commit: StoredCommit): Position {
-  const last = commit.entries.at(-1)?.entry;
-  return last === undefined ? EMPTY_HEAD : { epoch: last.epoch, seq: last.seq, digest: last.digest };
 }

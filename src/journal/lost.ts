@@ -26,16 +26,24 @@ export interface Lost extends LostEntries {
 /**
  * Compares the copies with the journal of the store.
  *
+ * @param base  what the stored commits begin after, where older ones were archived
  * @returns undefined  when the store has all of it, or has adopted without it before
  * @throws Failure request_malformed  when two copies are of different lines
  */
 export async function readLost(
   lines: readonly LocalLine[],
   stored: AsyncIterable<StoredCommit>,
+  base?: Position,
 ): Promise<Lost | undefined> {
   const open = new Set(lines);
   const forks = new Map<LocalLine, Position>();
   const known = new Map(lines.map((line) => [line, placesOf(line)]));
+  for (const [line, places] of known) {
+    if (base === undefined) break;
+    if (places.get(base.seq) === base.digest) forks.set(line, base);
+    if (samePosition(headOf(line), base)) open.delete(line);
+    else if (headOf(line).seq <= base.seq) throw endsBefore(headOf(line), base);
+  }
   for await (const commit of stored) {
     const end = endOf(commit);
     const adoption = adoptionOf(commit);
@@ -57,6 +65,11 @@ export async function readLost(
       .filter((entry) => entry.seq > (fork?.seq ?? 0))
       .map(({ seq, digest, kind, at }) => ({ seq, digest, kind, at })),
   };
+}
+
+function endsBefore(head: Position, base: Position): Failure {
+  const what = `the copy ends at ${toText(head)}, and the store begins after ${toText(base)}`;
+  return new Failure('request_malformed', `${what}: whether it has lost anything, the archived segments say`);
 }
 
 /** Of copies of one line, each shorter one is a part of the longest. */

@@ -3,8 +3,14 @@ import { type Clock, systemClock } from '../core/clock.ts';
 import { type Digest, sha256, ZERO_DIGEST } from '../core/digest.ts';
 import { Failure } from '../core/failure.ts';
 import type { Position } from '../core/position.ts';
-import { expectAppendable, expectBlobSize, samePosition } from './append-rules.ts';
-import { type CollectableBlobs, EMPTY_HEAD, type Journal, type StoredCommit } from './journal.ts';
+import { cannotBegin, expectAppendable, expectBlobSize, samePosition } from './append-rules.ts';
+import {
+  type CollectableBlobs,
+  EMPTY_HEAD,
+  type Journal,
+  type JournalBase,
+  type StoredCommit,
+} from './journal.ts';
 import { MAX_READ_BYTES } from './limits.ts';
 
 /** @param initial  what is there already, taken as it is (a test may give a damaged one) */
@@ -12,9 +18,10 @@ export function createMemoryJournal(initial: readonly StoredCommit[] = []): Jour
   const commits: StoredCommit[] = initial.map((commit) => structuredClone(commit));
   const ends = new Map(commits.map((commit) => [commit.id, endOf(commit)]));
   const hints = new Set<() => void>();
+  let begin: JournalBase | undefined;
   const head = (): Position => {
     const last = commits.at(-1);
-    return last === undefined ? EMPTY_HEAD : endOf(last);
+    return last === undefined ? (begin?.position ?? EMPTY_HEAD) : endOf(last);
   };
 
   return {
@@ -45,6 +52,14 @@ export function createMemoryJournal(initial: readonly StoredCommit[] = []): Jour
       return page;
     },
     head: async () => head(),
+    base: async () => begin,
+    async beginAfter(base) {
+      const at = commits.findIndex((commit) => samePosition(endOf(commit), base.position));
+      const isEmpty = commits.length === 0 && begin === undefined;
+      if (!isEmpty && (at < 0 || at === commits.length - 1)) throw cannotBegin(base);
+      for (const { id } of commits.splice(0, at + 1)) ends.delete(id);
+      begin = { ...base };
+    },
     follow(onHint, signal) {
       if (signal.aborted) return;
       // one function of its own per call: the same one may follow twice

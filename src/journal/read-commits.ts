@@ -4,6 +4,8 @@ import type { Journal, StoredCommit } from './journal.ts';
 
 export interface ReadCommitsOptions {
   readonly journal: Pick<Journal, 'read'>;
+  /** default 0; a journal whose older entries were archived begins where it begins */
+  readonly afterSeq?: number | undefined;
   readonly through: Position;
   /** entries per read; default 200 */
   readonly readLimit?: number | undefined;
@@ -11,18 +13,19 @@ export interface ReadCommitsOptions {
 }
 
 /**
- * Each commit from the first one to `through`, a page in memory at a time. Whether they are sound is for the caller.
+ * Each commit from the first one that is kept to `through`, a page in memory at a time. Whether they are sound is for the caller.
  *
  * @throws Failure store_diverged  when the journal ends earlier, or a commit goes beyond; deadline_exceeded when
  *         `signal` is aborted; store_unavailable
  */
 export async function* readCommits({
   journal,
+  afterSeq = 0,
   through,
   readLimit = 200,
   signal,
 }: ReadCommitsOptions): AsyncGenerator<StoredCommit, void, void> {
-  let seq = 0;
+  let seq = afterSeq;
   while (seq < through.seq) {
     if (signal?.aborted === true) {
       throw new Failure('deadline_exceeded', 'the reading of the journal was stopped', {

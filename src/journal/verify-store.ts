@@ -3,7 +3,10 @@ import { type Digest, isDigest } from '../core/digest.ts';
 import { Failure } from '../core/failure.ts';
 import { isJsonObject, type Json, type JsonObject } from '../core/json.ts';
 import type { Position } from '../core/position.ts';
-import { type Blobs, EMPTY_HEAD, type Journal } from './journal.ts';
+import { samePosition } from './append-rules.ts';
+import { openBase } from './base.ts';
+import { parseManifest, verifyManifest } from './checkpoint.ts';
+import { type Blobs, EMPTY_HEAD, type Journal, type JournalBase, type StoredCommit } from './journal.ts';
 import {
   CHAIN_START,
   type ChainProblem,
@@ -22,6 +25,8 @@ export interface VerifyStoreOptions {
   readonly blobReferences?: (body: JsonObject) => readonly Digest[];
   /** entries per read; default 200 */
   readonly readLimit?: number;
+  /** the entries that were archived, from genesis, in order: they are walked as well */
+  readonly archived?: AsyncIterable<StoredCommit>;
   readonly signal?: AbortSignal;
 }
 
@@ -30,6 +35,8 @@ export interface VerifyStoreResult {
   readonly ok: boolean;
   /** genesis was compared with a pin, and is the pinned one */
   readonly anchored: boolean;
+  /** seq of the checkpoint that it began with, which stands for what was archived; 0: it began with genesis */
+  readonly from: number;
   /** the last entry that was walked */
   readonly head: Position;
   readonly entries: number;
@@ -43,12 +50,14 @@ export const MAX_PROBLEMS = 1000;
 
 /** @throws Failure store_unavailable  when the store cannot be read; deadline_exceeded when `signal` is aborted */
 export async function verifyStore(options: VerifyStoreOptions): Promise<VerifyStoreResult> {
-  const { journal, expectations = {}, readLimit = 200 } = options;
+  const { journal, expectations = {}, archived, readLimit = 200 } = options;
   const walk = createWalk(options);
-  let state: ChainState = CHAIN_START;
-  for (;;) {
+  const base = await journal.base();
+  const chain = base === undefined ? CHAIN_START : await checkBase(base, walk, options);
+  let state = archived === undefined ? chain : await walkArchived(archived, base, walk, expectations);
+  while (state !== undefined) {
     if (options.signal?.aborted === true) throw new Failure('deadline_exceeded', 'the walk was stopped');
-    const commits = await journal.read(state.position.seq, readLimit);
+    const commits: readonly StoredCommit[] = await journal.read(state.position.seq, readLimit);
     if (commits.length === 0 || walk.problems.size >= MAX_PROBLEMS) break;
     for (const commit of commits) {
       const verified = verifyCommit(state, commit, expectations);
@@ -56,23 +65,82 @@ export async function verifyStore(options: VerifyStoreOptions): Promise<VerifySt
       await walk.note(verified.entries, verified.problems);
     }
   }
-  if (state.position.seq === 0) walk.add(1, 'the journal has no genesis', 'store_mismatch');
+  const head = state?.position ?? EMPTY_HEAD;
+  if (head.seq === 0 && base === undefined) walk.add(1, 'the journal has no genesis', 'store_mismatch');
   const problems = [...walk.problems.values()].toSorted((a, b) => a.seq - b.seq);
   return {
     ok: problems.length === 0,
-    anchored: expectations.genesis !== undefined && expectations.genesis === walk.genesisDigest(),
-    head: state.position.seq === 0 ? EMPTY_HEAD : state.position,
+    // a checkpoint is believed only where its genesis is the pinned one
+    anchored:
+      expectations.genesis !== undefined &&
+      (base === undefined || archived !== undefined
+        ? expectations.genesis === walk.genesisDigest()
+        : chain !== undefined),
+    from: archived === undefined ? (base?.position.seq ?? 0) : 0,
+    head: head.seq === 0 ? EMPTY_HEAD : head,
     entries: walk.count(),
     erased: walk.erased,
     problems,
   };
 }
 
+/**
+ * What stands for the archived entries: whether it can be believed and read, and the blobs that it refers to.
+ *
+ * @returns the chain after it; undefined: nobody can say what comes next
+ */
+async function checkBase(
+  base: JournalBase,
+  walk: Walk,
+  { blobs, blobReferences = collectBlobReferences, expectations = {} }: VerifyStoreOptions,
+): Promise<ChainState | undefined> {
+  const { seq } = base.position;
+  let chain: ChainState | undefined;
+  try {
+    chain = verifyManifest(parseManifest(base.manifest), expectations);
+    const state = await openBase(base, blobs, expectations);
+    const records = (state?.sections ?? []).flatMap((section) => [...section.records]);
+    for (const digest of records.flatMap(blobReferences)) await walk.checkBlob(seq, digest);
+  } catch (thrown) {
+    const { code, detail } = Failure.from(thrown, 'store_unavailable');
+    if (code !== 'store_mismatch' && code !== 'journal_too_new') throw thrown;
+    walk.add(seq, detail, code);
+  }
+  return chain;
+}
+
+/** @returns the chain after them. @throws what `archived` throws */
+async function walkArchived(
+  archived: AsyncIterable<StoredCommit>,
+  base: JournalBase | undefined,
+  walk: Walk,
+  expectations: Expectations,
+): Promise<ChainState> {
+  let state = CHAIN_START;
+  for await (const commit of archived) {
+    const verified = verifyCommit(state, commit, expectations);
+    state = verified.state;
+    // a blob that only archived entries refer to may have been collected
+    await walk.note(verified.entries, verified.problems, false);
+  }
+  if (base !== undefined && !samePosition(state.position, base.position)) {
+    walk.add(base.position.seq, 'the archived entries do not end where the store begins');
+  }
+  return state;
+}
+
 interface Walk {
   readonly problems: ReadonlyMap<number, ChainProblem>;
   readonly erased: readonly number[];
   add(seq: number, message: string, code?: ChainProblem['code']): void;
-  note(entries: readonly VerifiedEntry[], problems: readonly ChainProblem[]): Promise<void>;
+  /** @param withBlobs  default true */
+  note(
+    entries: readonly VerifiedEntry[],
+    problems: readonly ChainProblem[],
+    withBlobs?: boolean,
+  ): Promise<void>;
+  /** of what stands at a seq */
+  checkBlob(seq: number, digest: Digest): Promise<void>;
   count(): number;
   genesisDigest(): Digest | undefined;
 }
@@ -80,26 +148,29 @@ interface Walk {
 function createWalk({ blobs, blobReferences = collectBlobReferences }: VerifyStoreOptions): Walk {
   const problems = new Map<number, ChainProblem>();
   const erased: number[] = [];
-  const checkBlob = createBlobCheck(blobs);
+  const blobProblem = createBlobCheck(blobs);
   let count = 0;
   let genesisDigest: Digest | undefined;
   const add: Walk['add'] = (seq, message, code = 'store_diverged') => {
     if (!problems.has(seq)) problems.set(seq, { code, seq, message });
   };
+  const checkBlob: Walk['checkBlob'] = async (seq, digest) => {
+    const message = await blobProblem(digest);
+    if (message !== undefined) add(seq, `blob ${digest}: ${message}`);
+  };
   return {
     problems,
     erased,
     add,
-    async note(entries, found) {
+    checkBlob,
+    async note(entries, found, withBlobs = true) {
       for (const { seq, message, code } of found) add(seq, message, code);
       for (const { entry, body, erased: isErased } of entries) {
         count += 1;
         if (entry.seq === 1) genesisDigest = entry.digest;
         if (isErased) erased.push(entry.seq);
-        for (const digest of body === undefined ? [] : blobReferences(body)) {
-          const message = await checkBlob(digest);
-          if (message !== undefined) add(entry.seq, `blob ${digest}: ${message}`);
-        }
+        if (body === undefined || !withBlobs) continue;
+        for (const digest of blobReferences(body)) await checkBlob(entry.seq, digest);
       }
     },
     count: () => count,

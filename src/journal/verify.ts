@@ -16,6 +16,7 @@ import { type Genesis, genesisKeys, parseGenesis } from './genesis.ts';
 import type { JournalEntry, StoredCommit, StoredEntry } from './journal.ts';
 import { ENTRY_KINDS, isEntryKind } from './kinds.ts';
 import { isSignedBy } from './signing-key.ts';
+import type { Slices } from './slices.ts';
 import { verifyBody } from './verify-body.ts';
 
 /** What the journal must be; without `genesis` it is consistent at best, never anchored. */
@@ -71,6 +72,33 @@ export function verifyCommit(
   commit: StoredCommit,
   expectations: Expectations = {},
 ): VerifiedCommit {
+  const steps = verifySteps(before, commit, expectations);
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done === true) return value;
+  }
+}
+
+/** The same, a little at a time: a large commit takes a tenth of a second. */
+export async function verifyInSlices(
+  before: ChainState,
+  commit: StoredCommit,
+  expectations: Expectations = {},
+  slices: Slices,
+): Promise<VerifiedCommit> {
+  const steps = verifySteps(before, commit, expectations);
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done === true) return value;
+    await slices.next();
+  }
+}
+
+function* verifySteps(
+  before: ChainState,
+  commit: StoredCommit,
+  expectations: Expectations,
+): Generator<undefined, VerifiedCommit, void> {
   const first = commit.entries[0];
   if (first === undefined) return { state: before, entries: [], problems: [emptyCommit(before)] };
 
@@ -87,6 +115,7 @@ export function verifyCommit(
     const erased = stored.salt === undefined && stored.body === undefined;
     entries.push({ entry: stored.entry, body, erased });
     state = advance(state, stored.entry, found.has(stored.entry.seq));
+    yield;
   }
   if (verifyComplete(commit, before, { found, report })) verifySignatures(state, commit.entries, report);
   return { state, entries, problems: [...found.values()].toSorted((a, b) => a.seq - b.seq) };
@@ -128,11 +157,15 @@ function verifyPlace({ position }: ChainState, entry: JournalEntry, report: Repo
   const expected = position.seq + 1;
   if (entry.seq > expected) report(expected, gapMessage(expected, entry.seq - 1));
   if (entry.seq < expected) report(entry.seq, 'the entry stands after a later one');
-  const isInEpoch = beginsEpoch({ position }, entry)
-    ? Number.isSafeInteger(entry.epoch) && entry.epoch > position.epoch
-    : entry.epoch === position.epoch;
-  if (!isInEpoch) report(entry.seq, 'the entry is of another epoch');
+  const begins = beginsEpoch({ position }, entry);
+  if (begins ? !isLaterEpoch(entry, position) : entry.epoch !== position.epoch)
+    report(entry.seq, 'the entry is of another epoch');
   return entry.seq === expected;
+}
+
+/** Not always the next one: the numbers of adoptions that were lost are not used again. */
+function isLaterEpoch({ epoch }: JournalEntry, position: Position): boolean {
+  return Number.isSafeInteger(epoch) && epoch > position.epoch;
 }
 
 function beginsEpoch({ position }: Pick<ChainState, 'position'>, { kind, commit }: JournalEntry): boolean {
@@ -207,11 +240,13 @@ function verifyGenesis(
 /** After a broken entry both its stated and its real digest count as known, so that the next one is not blamed. */
 function advance(state: ChainState, entry: JournalEntry, broken: boolean): ChainState {
   const recomputed = broken ? recompute(entry) : undefined;
+  const { epoch } = state.position;
+  const begun = isLaterEpoch(entry, state.position) ? entry.epoch : epoch + 1;
   return {
     genesis: state.genesis,
     keys: state.keys,
     position: {
-      epoch: beginsEpoch(state, entry) ? entry.epoch : state.position.epoch,
+      epoch: beginsEpoch(state, entry) ? begun : epoch,
       seq: entry.seq,
       digest: entry.digest,
     },

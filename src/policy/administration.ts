@@ -37,12 +37,17 @@ export interface PolicyAdministrationDeps {
   readonly options: PolicyOptions;
 }
 
+const KEPT_BUNDLES = 8;
+
 export function createPolicyAdministration(deps: PolicyAdministrationDeps): PolicyAdministration {
   const { view, blobs, toolchain, options } = deps;
+  const bundles = keepSome(async (revision: Digest) =>
+    writeBundle(decodeSource(await blobs.get(revision)), revision),
+  );
   return {
     ...view,
     source: async (revision) => decodeSource(await blobs.get(revision)),
-    bundle: async (revision) => writeBundle(decodeSource(await blobs.get(revision)), revision),
+    bundle: bundles,
     async publish(name, source, signal) {
       const prepared = await publishPolicy(name, source, { toolchain, signal, ...options });
       await Promise.all([blobs.put(prepared.source), blobs.put(prepared.artefact)]);
@@ -54,5 +59,18 @@ export function createPolicyAdministration(deps: PolicyAdministrationDeps): Poli
       const issues = [{ pointer: '/revision', message: 'this policy has no such revision' }];
       throw new Failure('policy_rejected', 'The revision was never published', { issues });
     },
+  };
+}
+
+/** OPAs poll: what was made last is not made again for each of them. A failure is not kept. */
+function keepSome<K, V>(make: (key: K) => Promise<V>): (key: K) => Promise<V> {
+  const kept = new Map<K, Promise<V>>();
+  return (key) => {
+    const made = kept.get(key) ?? make(key);
+    kept.delete(key);
+    kept.set(key, made);
+    made.catch(() => kept.delete(key));
+    for (const oldest of [...kept.keys()].slice(0, -KEPT_BUNDLES)) kept.delete(oldest);
+    return made;
   };
 }

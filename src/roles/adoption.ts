@@ -1,7 +1,8 @@
-/** What `chancery store adopt` and a restore need of all rooms: the state, and what of a lost part stays revoked. */
+/** What the commands of `chancery store` need of all rooms: the state, and what of a lost part stays revoked. */
 import { keptTokenRevocations } from '../admin/kept-revocations.ts';
 import { keptEnrolmentRevocations, keptIssuerRevocations } from '../identity/kept-revocations.ts';
 import { type AdoptionPlan, type PlanOptions, planAdoption, type Revocation } from '../journal/adopt.ts';
+import type { Reducer } from '../journal/fold.ts';
 import type { EntryKind } from '../journal/kinds.ts';
 import { keptRegistryRevocations } from '../registry/kept-revocations.ts';
 import { createState, reducersOf, type State } from './state.ts';
@@ -47,6 +48,11 @@ export const REVOKED_BY = {
   'node.certificate.issue': 'enrolments',
   'node.certificate.revoke': 'enrolments',
 } as const satisfies Record<EntryKind, keyof typeof RULES | 'takes nothing away'>;
+
+/** That have folded nothing. */
+export function createFreshReducers(): readonly Reducer[] {
+  return reducersOf(createState());
+}
 
 /** @throws Failure as `planAdoption` */
 export function planStoreAdoption(

@@ -5,6 +5,7 @@ import { Failure } from '../core/failure.ts';
 import { createCheckpointMeasures } from '../journal/checkpoint-measures.ts';
 import { startCheckpointWriter } from '../journal/checkpoint-writer.ts';
 import { type LocalCopy, readLocalCopy } from '../journal/local-copy.ts';
+import { makePrivateFolder } from '../journal/local-copy-files.ts';
 import { keepLocalCopy } from '../journal/local-copy-keeper.ts';
 import { restoreState } from '../journal/restore-state.ts';
 import type { PolicyView } from '../policy/state.ts';
@@ -18,10 +19,14 @@ export interface StartParts {
   readonly local: LocalCopy | undefined;
 }
 
-/** @returns undefined  when there is none, or none that can be believed; the log says why */
+/**
+ * @returns undefined  when there is none, or none that can be believed; the log says why
+ * @throws Failure store_mismatch  when the folder is open to others
+ */
 export async function openLocalCopy(config: Config, logger: Logger): Promise<LocalCopy | undefined> {
   const { localCopy } = config.journal;
   if (localCopy === undefined) return undefined;
+  await makePrivateFolder(localCopy);
   try {
     return await readLocalCopy(localCopy, expectationsOf(config));
   } catch (thrown) {
@@ -32,7 +37,7 @@ export async function openLocalCopy(config: Config, logger: Logger): Promise<Loc
 
 /**
  * @param stack  gets what must end before the storage does
- * @throws Failure as `JournalFollower.start`
+ * @throws Failure as `JournalFollower.start` and `restoreState`
  */
 export async function startJournal(
   config: Config,

@@ -28,9 +28,9 @@ export function openPort(
   const credentials = openTlsFiles(tls, { option: `${listener}.tls`, logger, random, nodes });
   if (!credentials.verifiesClients) return { tls: credentials, peerClaims };
   const { view } = state.registry;
-  const isRegistered = (id: string): boolean => view.node(id) !== undefined;
+  const servicesOf = (id: string): readonly string[] | undefined => view.node(id)?.value.services;
   return {
     tls: credentials,
-    peerClaims: certificateClaims({ trustDomain: tls.trustDomain, issued, isRegistered, clock, logger }),
+    peerClaims: certificateClaims({ trustDomain: tls.trustDomain, issued, servicesOf, clock, logger }),
   };
 }

@@ -8,7 +8,7 @@ import type { PolicyView } from '../policy/state.ts';
 
 interface ReplicaDeps {
   readonly follower: Pick<Follower, 'position' | 'trouble'>;
-  readonly state: { readonly policies: { readonly view: Pick<PolicyView, 'releases' | 'released'> } };
+  readonly state: { readonly policies: { readonly view: Pick<PolicyView, 'releases'> } };
   readonly policies: Pick<ActivePolicies, 'releasedNames' | 'select' | 'trouble'>;
 }
 
@@ -32,10 +32,15 @@ function policyProgress({ follower, state, policies }: ReplicaDeps): Place {
   let { seq } = follower.position();
   const troubles: string[] = [];
   for (const name of policies.releasedNames()) {
-    const runs = policies.select(name)?.seq ?? 0;
-    if (view.released(name)?.seq === runs) continue;
-    const next = view.releases(name).find((release) => release.seq > runs);
-    if (next !== undefined) seq = Math.min(seq, next.seq - 1);
+    const running = policies.select(name);
+    const releases = view.releases(name);
+    // one that is none of them was lost with a part of the journal that was adopted without it
+    const runs = releases.findLastIndex(
+      (release) => release.seq === running?.seq && release.revision === running.revision,
+    );
+    const next = releases[runs + 1];
+    if (next === undefined) continue;
+    seq = Math.min(seq, next.seq - 1);
     const trouble = policies.trouble(name);
     if (trouble !== undefined) troubles.push(`policy ${name}: ${trouble}`);
   }

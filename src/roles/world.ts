@@ -41,6 +41,7 @@ export function createWorld(
   const { genesis } = storage;
   const follower = createFollower({
     journal: storage.journal,
+    blobs: storage.blobs,
     reducers: reducersOf(state),
     createReducers: () => reducersOf(createState()),
     expectations: expectationsOf(config, genesis),

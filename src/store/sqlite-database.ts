@@ -3,8 +3,14 @@ import type { DatabaseSync, SQLOutputValue, StatementSync } from 'node:sqlite';
 import type { Digest } from '../core/digest.ts';
 import { Failure } from '../core/failure.ts';
 import type { Position } from '../core/position.ts';
-import { expectAppendable, samePosition } from '../journal/append-rules.ts';
-import { type CommitId, EMPTY_HEAD, type StoredCommit, type StoredEntry } from '../journal/journal.ts';
+import { cannotBegin, expectAppendable, samePosition } from '../journal/append-rules.ts';
+import {
+  type CommitId,
+  EMPTY_HEAD,
+  type JournalBase,
+  type StoredCommit,
+  type StoredEntry,
+} from '../journal/journal.ts';
 import { MAX_READ_BYTES } from '../journal/limits.ts';
 import { SqliteBlobs } from './sqlite-blobs.ts';
 import { SqliteCheckpoints } from './sqlite-checkpoints.ts';
@@ -28,6 +34,10 @@ export class SqliteDatabase {
   readonly #commitAt: StatementSync;
   readonly #read: StatementSync;
   readonly #insert: StatementSync;
+  readonly #base: StatementSync;
+  readonly #begin: StatementSync;
+  readonly #endAt: StatementSync;
+  readonly #deleteThrough: StatementSync;
   readonly #version: StatementSync;
 
   /** @throws Failure as `openDatabase` */
@@ -51,11 +61,19 @@ export class SqliteDatabase {
     this.#insert = prepare(
       `INSERT INTO entry (${COLUMNS.join(', ')}) VALUES (${COLUMNS.map((column) => `:${column}`).join(', ')})`,
     );
+    this.#base = prepare('SELECT epoch, seq, digest, manifest FROM base');
+    this.#begin = prepare(
+      'INSERT OR REPLACE INTO base (id, epoch, seq, digest, manifest) VALUES (1, ?, ?, ?, ?)',
+    );
+    this.#endAt = prepare(
+      'SELECT epoch, seq, digest FROM entry WHERE seq = ? AND commit_index = commit_count - 1',
+    );
+    this.#deleteThrough = prepare('DELETE FROM entry WHERE seq <= ?');
     this.#version = prepare('SELECT data_version AS value FROM pragma_data_version');
   }
 
   head(): Position {
-    return toPosition(this.#head.get()) ?? EMPTY_HEAD;
+    return toPosition(this.#head.get()) ?? this.base()?.position ?? EMPTY_HEAD;
   }
 
   find(id: CommitId): Position | undefined {
@@ -76,6 +94,23 @@ export class SqliteDatabase {
     }
     for (const stored of commit.entries) this.#insert.run(toColumns(stored));
     return this.head();
+  }
+
+  base(): JournalBase | undefined {
+    const row = this.#base.get();
+    const position = toPosition(row);
+    return position && { position, manifest: String(row?.['manifest']) };
+  }
+
+  beginAfter(base: JournalBase): void {
+    const { epoch, seq, digest } = base.position;
+    inTransaction(this.#database, () => {
+      const end = toPosition(this.#endAt.get(seq));
+      const isThere = end !== undefined && samePosition(end, base.position) && this.head().seq > seq;
+      if (!isThere && !samePosition(this.head(), EMPTY_HEAD)) throw cannotBegin(base);
+      this.#deleteThrough.run(seq);
+      this.#begin.run(epoch, seq, digest, base.manifest);
+    });
   }
 
   /**

@@ -55,6 +55,14 @@ export const STORE_FORM: FileForm = {
        manifest TEXT NOT NULL,
        PRIMARY KEY (epoch, seq)
      ) STRICT;`,
+    // one row at most: what stands for the entries that were archived. A program that knows no such row must not open it
+    `CREATE TABLE base (
+       id INTEGER PRIMARY KEY CHECK (id = 1),
+       epoch INTEGER NOT NULL,
+       seq INTEGER NOT NULL,
+       digest TEXT NOT NULL,
+       manifest TEXT NOT NULL
+     ) STRICT;`,
   ],
 };
 

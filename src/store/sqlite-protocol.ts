@@ -3,7 +3,7 @@ import type { Digest } from '../core/digest.ts';
 import type { FailureCode } from '../core/failure.ts';
 import type { Position } from '../core/position.ts';
 import type { StoredCheckpoint } from '../journal/checkpoints.ts';
-import type { CommitId, DeletedBlobs, StoredCommit } from '../journal/journal.ts';
+import type { CommitId, DeletedBlobs, JournalBase, StoredCommit } from '../journal/journal.ts';
 import type { SharedValue } from '../journal/shared.ts';
 import type { SqliteOptions } from './options.ts';
 
@@ -33,6 +33,8 @@ export interface Calls {
   find: { args: { id: CommitId }; result: Position | undefined };
   read: { args: { afterSeq: number; limit: number }; result: readonly StoredCommit[] };
   head: { args: Record<never, never>; result: Position };
+  base: { args: Record<never, never>; result: JournalBase | undefined };
+  beginAfter: { args: { base: JournalBase }; result: undefined };
   putBlob: { args: { bytes: Uint8Array }; result: Digest };
   getBlob: { args: { digest: Digest }; result: Uint8Array };
   listOldBlobs: {

@@ -65,6 +65,8 @@ function createJournal(client: SqliteClient, hints: Set<() => void>, { tellAll, 
     find: (id) => client.call('find', { id }),
     read: (afterSeq, limit) => client.call('read', { afterSeq, limit }),
     head: () => client.call('head', {}),
+    base: () => client.call('base', {}),
+    beginAfter: (base) => client.call('beginAfter', { base }),
     follow(onHint, signal) {
       if (signal.aborted) return;
       // one function of its own per call: the same one may follow twice

@@ -115,6 +115,10 @@ function runOnStore(opened: SqliteDatabase, call: StoreCall): unknown {
       return opened.read(call.afterSeq, call.limit);
     case 'head':
       return opened.head();
+    case 'base':
+      return opened.base();
+    case 'beginAfter':
+      return opened.beginAfter(call.base);
     case 'putBlob':
       return opened.blobs.put(call.bytes);
     case 'getBlob':

@@ -8,14 +8,7 @@ import { Failure } from '../core/failure.ts';
 import type { AdsVariant, Push } from './ads-variant.ts';
 import { currentStep, nextStep, type PushPlan, shownBy, startPlan } from './push-plan.ts';
 import { RESOURCE_TYPES, type ResourceType, resourceTypeOf, TYPE_URLS } from './resource-types.ts';
-import {
-  NO_RESOURCES,
-  type ResourceSet,
-  type Snapshot,
-  type SnapshotResource,
-  systemVersion,
-  versionsOf,
-} from './snapshot.ts';
+import { NO_RESOURCES, type ResourceSet, type Snapshot, systemVersion, versionsOf } from './snapshot.ts';
 import {
   advanceSubscription,
   initialSubscription,
@@ -151,7 +144,11 @@ export function createAdsStream<Request extends { readonly typeUrl: string }>(
     writable = write({ typeUrl, nonce, version, resources: whole ? [...leaves.values()] : changed, removed });
     if (type) events.sent(type, version);
     if (type !== 'cluster') return;
-    for (const each of changed) if (isOther(accepted.get(each.name), each)) warming.add(each.name);
+    for (const { name, version: next } of changed) {
+      // a client that came back has said what it has
+      const before = accepted.get(name)?.version ?? state.known.get(name);
+      if (before !== undefined && before !== next) warming.add(name);
+    }
   };
 
   /** Shows a type what the plan allows it, and lets it answer. */
@@ -260,10 +257,6 @@ export function createAdsStream<Request extends { readonly typeUrl: string }>(
     refused: () => (plan === undefined ? [] : refusedOf(plan.to, channels)),
     close: releaseHold,
   };
-}
-
-function isOther(before: SnapshotResource | undefined, next: SnapshotResource): boolean {
-  return before !== undefined && before.version !== next.version;
 }
 
 /** Measured against what is to be there, which a type that waits for its step has not been shown yet. */

@@ -9,6 +9,9 @@ import { AUTHZ_AUTHORITIES, AUTHZ_CERTIFICATE, LISTENER_AUTHORITIES, LISTENER_CE
 import type { EnvoyTls } from './options.ts';
 import { TYPE_URLS } from './resource-types.ts';
 
+/** In no certificate; an empty list would be any name. */
+const NO_ADDRESS = '0.0.0.0';
+
 interface CertificateFiles {
   readonly certificateFile: string;
   readonly privateKeyFile: string;
@@ -62,7 +65,8 @@ export function listenerSecrets({ listener: { tls } }: Node): readonly JsonObjec
  * stand here and not in the cluster, which would warm up again with every process that comes or goes.
  */
 export function authzSecrets(tls: EnvoyTls, addresses: readonly string[]): readonly JsonObject[] {
-  return [certificateSecret(AUTHZ_CERTIFICATE, tls), authoritiesSecret(AUTHZ_AUTHORITIES, tls, addresses)];
+  const names = addresses.length > 0 ? addresses : [NO_ADDRESS];
+  return [certificateSecret(AUTHZ_CERTIFICATE, tls), authoritiesSecret(AUTHZ_AUTHORITIES, tls, names)];
 }
 
 /** Envoy compares texts, and writes what stands in a certificate in the canonical spelling. */

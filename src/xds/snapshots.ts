@@ -168,7 +168,7 @@ export function createSnapshots(deps: SnapshotsDeps): Snapshots {
       if (stale.size > 0) schedule();
     },
     outdateAll() {
-      for (const id of [...good.keys()]) outdate(id);
+      for (const id of new Set([...good.keys(), ...deps.connected()])) outdate(id);
       if (stale.size > 0) schedule();
     },
     close() {

@@ -1,5 +1,6 @@
 import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { packBundle } from '../../src/policy/bundle-archive.ts';
 import { type AdminHarness, startAdmin } from '../support/admin-server.ts';
 
 const CREATE = { 'if-none-match': '*' };
@@ -80,6 +81,29 @@ describe('a policy as an OPA bundle', () => {
     const cut = await put('bad', 'application/gzip', bytes.subarray(0, -9));
     expect(cut.status).toBe(400);
     expect((await admin.call('GET', '/v1/policies/bad')).status).toBe(404);
+  });
+
+  it.each([
+    ['half of a surrogate pair', '{"a":"\\ud800"}'],
+    ['more levels than a JSON body may have', `${'{"a":'.repeat(101)}1${'}'.repeat(101)}`],
+  ])('that holds %s is refused as the same JSON is, also when its key was used before', async (_, data) => {
+    const bundle = (text: string): Promise<Uint8Array> =>
+      packBundle(
+        new Map([
+          ['a.rego', Buffer.from(source.modules['policy.rego'])],
+          ['data.json', Buffer.from(text)],
+        ]),
+      );
+    const headers = {
+      ...CREATE,
+      'content-type': 'application/gzip',
+      'idempotency-key': `keyed-${data.length}`,
+    };
+    const name = `/v1/policies/keyed-${data.length}`;
+    expect((await admin.call('PUT', name, { raw: await bundle('{}'), headers })).status).toBe(201);
+    const refused = await admin.call('PUT', name, { raw: await bundle(data), headers });
+    expect([refused.status, refused.body.code]).toEqual([400, 'request_malformed']);
+    expect(refused.body.errors[0]).toMatchObject({ code: 'not_portable' });
   });
 
   it('is taken by no other resource', async () => {

@@ -122,6 +122,26 @@ describe('an Idempotency-Key', () => {
     expect(second.etag).not.toBe(first.etag);
   });
 
+  it('stands for one operation on it: with the key of the PUT, a DELETE deletes', async () => {
+    const key = { 'idempotency-key': 'both' };
+    const { etag } = await admin.call('PUT', '/v1/nodes/both', {
+      body: node(10_007),
+      headers: { ...CREATE, ...key },
+    });
+    const headers = { 'if-match': etag, ...key };
+    expect((await admin.call('DELETE', '/v1/nodes/both', { headers })).status).toBe(204);
+    expect((await admin.call('GET', '/v1/nodes/both')).status).toBe(404);
+  });
+
+  it('stands for one token: with the key of another, the same call is another one', async () => {
+    const expiresAt = new Date(Date.now() + 60_000).toISOString();
+    const { body } = await admin.call('POST', '/v1/tokens', { body: { name: 'other', expiresAt } });
+    const call = { body: node(10_008), headers: { ...CREATE, 'idempotency-key': 'mine' } };
+    expect((await admin.call('PUT', '/v1/nodes/mine', call)).status).toBe(201);
+    expect((await admin.call('PUT', '/v1/nodes/mine', { ...call, token: body.token })).status).toBe(412);
+    expect((await admin.call('PUT', '/v1/nodes/mine', call)).status).toBe(201);
+  });
+
   it('of a call that was refused stands for nothing: the call may be made again, changed', async () => {
     const headers = { ...CREATE, 'idempotency-key': 'refused' };
     expect(

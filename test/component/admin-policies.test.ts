@@ -232,6 +232,6 @@ describe('the journal over REST', () => {
     expect(entries.at(-1).digest).toBe(head.digest);
     expect(JSON.stringify(entries)).not.toContain('salt');
     const later = (await admin.call('GET', `/v1/journal?after=${head.seq}&limit=5`)).body;
-    expect(later).toEqual({ entries: [], head });
+    expect(later).toEqual({ entries: [], head, first: 1 });
   });
 });

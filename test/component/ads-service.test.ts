@@ -158,6 +158,16 @@ describe('the discovery service', () => {
     expect(clients.map((client) => client.waiting())).toEqual([0, 0]);
   });
 
+  it('builds anew, with the authorizers, what has never been buildable', async () => {
+    broken = true;
+    const client = connect();
+    client.send('cluster', { nodeId: 'edge-1' });
+    await eventually('a build has failed', () => builds.length === 1);
+    broken = false;
+    ads.rebuildAll();
+    expect((await client.next()).resources.map(({ name }) => name)).toContain('chancery-authz');
+  });
+
   it('sends nothing when the authorizers are as they were', async () => {
     const client = await settled();
     builds.length = 0;

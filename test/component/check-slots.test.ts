@@ -26,7 +26,7 @@ const REQUEST = encodeCheckRequest(aCheckRequest());
 function aHandler(decide: (deadline: Deadline) => Promise<Decision>): CheckHandler {
   return createCheckHandler({
     decide: (_request, deadline) => decide(deadline),
-    peerClaims: () => ({ enrolled: true }),
+    peerClaims: () => ({ enrolled: true, mayAskFor: () => true }),
     options: { maxConcurrent: 1, defaultDeadlineMs: 5000 },
     clock: systemClock,
     logger: silentLogger,

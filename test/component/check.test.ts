@@ -50,7 +50,10 @@ async function start(world: World): Promise<{ client: CheckClient; metrics: () =
   };
   const handler = createCheckHandler({
     decide: (request, deadline) => decide(request, deps, deadline),
-    peerClaims: world.enrolled === undefined ? peerClaims : () => ({ enrolled: world.enrolled === true }),
+    peerClaims:
+      world.enrolled === undefined
+        ? peerClaims
+        : () => ({ enrolled: world.enrolled === true, mayAskFor: (name) => name !== 'foreign' }),
     options: { maxConcurrent: world.maxConcurrent ?? 100, defaultDeadlineMs: 5000 },
     clock,
     logger: silentLogger,
@@ -218,5 +221,22 @@ describe('a Check from a real gRPC client', () => {
       ]?.['stringValue'];
     expect(await principalSeen(true)).toBe('spiffe://mesh/app/a');
     expect(await principalSeen(false)).toBe('none');
+  });
+
+  it('answers a node only about services that it serves, whatever the policy says', async () => {
+    let evaluated = 0;
+    const evaluate: World['evaluate'] = () => {
+      evaluated += 1;
+      return result(true);
+    };
+    const { client, metrics } = await start({ evaluate, enrolled: true });
+    const about = (service: string) => aCheckRequest({}, { context_extensions: { service } });
+    const answer = await client.check(about('foreign'));
+    expect([answer.status?.code, answer.denied_response?.status?.code]).toEqual([7, 'Forbidden']);
+    expect(evaluated).toBe(0);
+    await client.check(about('unknown'));
+    const counted = await metrics();
+    expect(counted).toMatch(/chancery_checks_total\{effect="failure",reason="peer_mismatch"\} 1/);
+    expect(counted).toMatch(/chancery_checks_total\{effect="deny",reason="selector_mismatch"\} 1/);
   });
 });

@@ -89,7 +89,13 @@ async function aScene(extra: readonly Draft[] = []): Promise<Scene> {
   await replica.change('l2', { kind: 'token.revoke', body: { id: 't' } });
   await replica.change('l3', aGrant('d', 'read'));
   const plan: Scene['plan'] = (lost) =>
-    planStoreAdoption({ journal: store.journal, expectations: { genesis }, lost, logger: silentLogger });
+    planStoreAdoption({
+      journal: store.journal,
+      blobs: createMemoryBlobs(),
+      expectations: { genesis },
+      lost,
+      logger: silentLogger,
+    });
   return {
     store,
     genesis,
@@ -222,6 +228,32 @@ describe('a replica whose store has lost what it applied', () => {
     expect(replica.follower.position()).toMatchObject({ epoch: 3 });
     expect(granted(fresh, 'a', 'read')).toBe(false);
     expect(replica.captured()).toEqual(fresh.captured());
+  });
+
+  it('changes over also when an earlier adoption is among what was lost, whose epoch is not used again', async () => {
+    const scene = await aScene();
+    const { replica, store } = scene;
+    const behind = scene.another();
+    await behind.follower.sync();
+    await scene.adopt('none');
+    await replica.follower.sync();
+    await replica.change('in-epoch-2', noGrant('c'));
+    const copy = { commits: await store.commits() };
+    store.replace(scene.older);
+    for (const each of [replica, behind]) {
+      await expect(each.follower.sync()).rejects.toMatchObject({ code: 'store_diverged' });
+    }
+    await scene.adopt([copy]);
+    for (const each of [replica, behind]) {
+      await each.follower.sync();
+      expect(each.follower.position()).toMatchObject({ epoch: 3 });
+      expect(['a', 'c'].map((app) => granted(each, app, 'read'))).toEqual([false, false]);
+    }
+    const { genesis } = scene;
+    const expectations = { genesis };
+    expect(
+      await verifyStore({ journal: store.journal, blobs: createMemoryBlobs(), expectations }),
+    ).toMatchObject({ ok: true, anchored: true });
   });
 
   it.each([true, false])(

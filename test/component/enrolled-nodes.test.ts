@@ -1,7 +1,9 @@
 import { X509Certificate } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { Agent, request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { json } from 'node:stream/consumers';
 import { credentials } from '@grpc/grpc-js';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type App, startApp } from '../../src/app.ts';
@@ -367,6 +369,32 @@ describe('renewing', () => {
     ['one that was never issued', 'credential_revoked', () => signedByAuthority('edge')],
   ])('is refused to a connection that shows %s', async (_what, code, issue) => {
     expect(await renewalOf(await issue())).toBe(code);
+  });
+
+  it('is refused once the certificate has expired, also on a connection that outlasts it', async () => {
+    await putNode('late');
+    const { certificate: cert, privateKey: key } = await enrolled('late');
+    const agent = new Agent({ keepAlive: true, maxSockets: 1, ca: port.authority.certificate, cert, key });
+    closers.push(() => agent.destroy());
+    const ask = (csr: string): Promise<{ readonly reused: boolean; readonly code: unknown }> =>
+      new Promise((resolve, reject) => {
+        const headers = { 'content-type': 'application/json' };
+        const asked = request(`${url()}/v1/enrolments/renew`, { agent, method: 'POST', headers });
+        asked.once('error', reject);
+        asked.once('response', (answer) => {
+          json(answer).then(
+            (body) => resolve({ reused: asked.reusedSocket, ...(body as { code: unknown }) }),
+            reject,
+          );
+        });
+        asked.end(JSON.stringify({ csr }));
+      });
+    const csr = await aRequestFor(createNodeKey());
+    expect(await ask(csr)).toMatchObject({ reused: false, node: 'late' });
+    const realNow = Date.now;
+    vi.spyOn(Date, 'now').mockImplementation(() => realNow() + 25 * HOUR_MS);
+    const refused = await ask(csr).finally(() => vi.restoreAllMocks());
+    expect(refused).toMatchObject({ reused: true, code: 'credential_expired' });
   });
 
   it('is refused to a node that renews again and again', async () => {

@@ -4,6 +4,7 @@ import { systemClock } from '../../src/core/clock.ts';
 import type { JsonObject } from '../../src/core/json.ts';
 import { initJournal } from '../../src/journal/init.ts';
 import type { Draft } from '../../src/journal/journal.ts';
+import { createMemoryBlobs } from '../../src/journal/memory-journal.ts';
 import { systemRandom } from '../../src/journal/random.ts';
 import { planStoreAdoption, REVOKED_BY } from '../../src/roles/adoption.ts';
 import { silentLogger } from '../../src/telemetry/logger.ts';
@@ -62,8 +63,12 @@ const certificate = (of: string, digit: string, change: JsonObject = {}): Draft 
   },
 });
 
-/** What stays revoked when the store has `there` and a replica has applied `lost` after it. */
-async function kept(there: readonly Draft[], lost: readonly Draft[]): Promise<readonly string[]> {
+/** What stays revoked when the store has `there` and then `since`, and a replica has applied `lost` after `there`. */
+async function kept(
+  there: readonly Draft[],
+  lost: readonly Draft[],
+  since: readonly Draft[] = [],
+): Promise<readonly string[]> {
   const store = aReplaceableStore();
   const common = { journal: store.journal, clock: systemClock, random: systemRandom };
   const { genesisDigest: genesis, signingKey } = await initJournal({
@@ -78,9 +83,14 @@ async function kept(there: readonly Draft[], lost: readonly Draft[]): Promise<re
   await replica.change('lost', ...(lost as [Draft, ...Draft[]]));
   const copy = { commits: await store.commits() };
   store.replace(older);
+  if (since.length > 0) {
+    const other = aReplica(store.journal, { genesis, signingKey });
+    await other.change('since', ...(since as [Draft, ...Draft[]]));
+  }
   const { journal } = store;
   const plan = await planStoreAdoption({
     journal,
+    blobs: createMemoryBlobs(),
     expectations: { genesis },
     lost: [copy],
     logger: silentLogger,
@@ -149,6 +159,12 @@ describe('what an adoption keeps of a lost part of the journal', () => {
       keeps: ['settings.put {"settings":{"defaultPolicy":"p","selectablePolicies":["q"]}}'],
     },
     {
+      what: 'what the first settings asked for',
+      there: [service('a')],
+      lost: [settings({ authenticate: 'mtls', defaultPolicy: 'strict', selectablePolicies: ['q'] })],
+      keeps: ['settings.put {"settings":{"authenticate":"mtls","defaultPolicy":"strict"}}'],
+    },
+    {
       what: 'the end of tokens, used up or revoked',
       there: [token('t'), token('u'), token('v')],
       lost: [
@@ -176,6 +192,23 @@ describe('what an adoption keeps of a lost part of the journal', () => {
     },
   ])('$what', async ({ there, lost, keeps }) => {
     expect(await kept(there, lost)).toEqual(keeps);
+  });
+
+  it('the end of a node’s certificate, though the node has renewed it on the journal that is adopted', async () => {
+    const soon = new Date(Date.now() + 60_000).toISOString();
+    const renewed = Array.from({ length: 17 }, (_, index) =>
+      certificate('n', (index % 10).toString(), {
+        sha256: `sha256:${index.toString(16).padStart(64, 'b')}`,
+        renews: digest('5'),
+      }),
+    );
+    expect(
+      await kept(
+        [certificate('n', '5', { notAfter: soon }), certificate('m', '6', { notAfter: soon })],
+        [{ kind: 'node.certificate.revoke', body: { node: 'n' } }],
+        renewed,
+      ),
+    ).toEqual(['node.certificate.revoke {"node":"n"}']);
   });
 
   it('is asked of each rule by a kind of entry', () => {

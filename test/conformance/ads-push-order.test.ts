@@ -189,6 +189,15 @@ describe('a client that comes back with all its types at once', () => {
     expect(story.news()).toEqual(['cluster +b', 'endpoints', 'routes +r']);
   });
 
+  it('gets the endpoints that it has again, of a cluster that has changed meanwhile: it warms up anew', () => {
+    const story = aStream();
+    story.stream.offer(aSnapshot({ ...FIRST, cluster: { a: '2', b: '1' }, endpoints: { a: '1', b: '1' } }));
+    story.request('cluster', { initialVersions: { a: '1', b: '1' } });
+    expect(story.news()).toEqual(['cluster +a']);
+    story.request('endpoints', { subscribe: ['a', 'b'], initialVersions: { a: '1', b: '1' } });
+    expect(story.news()).toEqual(['endpoints +a']);
+  });
+
   it('gets what it lacks, and hears of what is gone at the end', () => {
     const story = comeBack();
     story.news();

@@ -100,7 +100,8 @@ describe('secrets in the file of a store', () => {
     await store.close();
     const entries = await entriesOf(path);
     const old = new DatabaseSync(path);
-    old.exec('DROP TABLE checkpoint; DROP TABLE blob_put; DROP TABLE secret; PRAGMA user_version = 1;');
+    const later = ['base', 'checkpoint', 'blob_put', 'secret'];
+    old.exec(`${later.map((table) => `DROP TABLE ${table};`).join(' ')} PRAGMA user_version = 1;`);
     old.close();
     const { journal } = await open();
     expect(await journal.head()).toEqual(chain.head());

@@ -119,7 +119,7 @@ describe('opening a store', () => {
   it('lets the time of a blob begin when a file of a previous layout is opened', async () => {
     const digest = await (await open({ create: true })).blobs.put(Uint8Array.of(1));
     await stores.splice(0)[0]?.close();
-    aDatabase('DROP TABLE checkpoint; DROP TABLE blob_put; PRAGMA user_version = 2');
+    aDatabase('DROP TABLE base; DROP TABLE checkpoint; DROP TABLE blob_put; PRAGMA user_version = 2');
     const earlierMs = Date.now() - 1_000;
     const { blobs } = await open();
     expect(await blobs.listOld(earlierMs, undefined, 10)).toEqual([]);

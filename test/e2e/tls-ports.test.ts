@@ -164,6 +164,31 @@ describe('a real Envoy over mTLS', () => {
     for (let time = 0; time < 3; time += 1) await expectRefused(stack.upstream, refused, 503);
     await expectForwarded(stack.upstream, () => sendRequest(edge, '/asked'));
   });
+
+  it('gets no decision from 9191 with the certificate of another node, and the log says whose', async () => {
+    const listener = await putNode('authz-other');
+    const elsewhere = { services: [], listener: { address: '127.0.0.1', port: await freePort() } };
+    await stack.putNode('elsewhere', elsewhere);
+    spoilt.set(listener, 'another');
+    const own = nodeFiles(mtls, await issueNode(mtls, 'authz-other'));
+    const others = Object.entries(nodeFiles(mtls, await issueNode(mtls, 'elsewhere')));
+    const files = { ...own, ...Object.fromEntries(others.map(([path, text]) => [anotherPath(path), text])) };
+    await start(await stack.bootstrap('authz-other'), files);
+    const refused = () => sendRequest(listener, '/asked');
+    await eventually('the listener answers', async () => (await refused()).status === 403);
+    for (let time = 0; time < 3; time += 1) await expectRefused(stack.upstream, refused, 403);
+    expect(lines.filter((line) => line['node'] === 'elsewhere' && line['role'] === 'authz')).toMatchObject([
+      {
+        level: 'warn',
+        service: 'asked',
+        message: 'a node asks for a service that it does not serve',
+      },
+    ]);
+    // its own service from now on: no new connection is needed
+    await stack.putNode('elsewhere', { ...elsewhere, services: ['asked'] });
+    await eventually('it is answered', async () => (await refused()).status === 200);
+    await expectForwarded(stack.upstream, refused);
+  });
 });
 
 /** The file beside it that holds what is to be shown on 9191 alone. */

@@ -193,6 +193,19 @@ describe('chancery serve', () => {
     expect(stderr).toMatch(/^chancery: broken\.rego:3:\d+: .+$/m);
   });
 
+  it.each([
+    ['a URL in the open', ['--url', 'http://192.0.2.1:1'], /--url is https/],
+    ['no token', ['--url', 'https://127.0.0.1:1'], /--token-file is needed/],
+    ['half a pin', ['--url', 'https://127.0.0.1:1', '--ca-fingerprint', 'sha256:00'], /--ca-fingerprint is/],
+    ['no URL', [], /required option '--url/],
+  ])('ends with 2 when a node is to be enrolled with %s', async (_, flags, message) => {
+    const { code, stderr } = await runChancery([
+      ...['node', 'enrol', '--out', join(instance.folder, 'node')],
+      ...flags,
+    ]);
+    expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringMatching(message) });
+  });
+
   it('says where in the state section an object is refused', async () => {
     const file = join(instance.folder, 'state.yaml');
     await writeFile(file, 'state: { grants: { nobody: { app: { subject: {}, operations: ["*"] } } } }\n');

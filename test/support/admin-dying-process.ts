@@ -51,6 +51,8 @@ function dying(journal: Journal): Journal {
     find: (id) => journal.find(id),
     read: (after, limit) => journal.read(after, limit),
     head: () => journal.head(),
+    base: () => journal.base(),
+    beginAfter: (base) => journal.beginAfter(base),
     follow: (onHint, signal) => journal.follow(onHint, signal),
     close: () => journal.close(),
   };

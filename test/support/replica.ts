@@ -2,7 +2,7 @@
 import { type Clock, systemClock } from '../../src/core/clock.ts';
 import type { Digest } from '../../src/core/digest.ts';
 import { createFollower, type JournalFollower } from '../../src/journal/follower.ts';
-import type { Draft, Journal, StoredCommit } from '../../src/journal/journal.ts';
+import type { Blobs, Draft, Journal, JournalBase, StoredCommit } from '../../src/journal/journal.ts';
 import { createMemoryJournal } from '../../src/journal/memory-journal.ts';
 import { systemRandom } from '../../src/journal/random.ts';
 import type { SigningKey } from '../../src/journal/signing-key.ts';
@@ -17,6 +17,8 @@ export interface ReplaceableStore {
   /** what it holds */
   commits(): Promise<readonly StoredCommit[]>;
   replace(commits: readonly StoredCommit[]): void;
+  /** The same, of a journal that begins after `base`. */
+  replaceArchived(commits: readonly StoredCommit[], base: JournalBase): Promise<void>;
 }
 
 export function aReplaceableStore(commits: readonly StoredCommit[] = []): ReplaceableStore {
@@ -26,6 +28,8 @@ export function aReplaceableStore(commits: readonly StoredCommit[] = []): Replac
     find: (id) => current.find(id),
     read: (afterSeq, limit) => current.read(afterSeq, limit),
     head: () => current.head(),
+    base: () => current.base(),
+    beginAfter: (base) => current.beginAfter(base),
     follow: () => {},
     close: () => current.close(),
   };
@@ -34,6 +38,12 @@ export function aReplaceableStore(commits: readonly StoredCommit[] = []): Replac
     commits: () => current.read(0, Number.POSITIVE_INFINITY),
     replace(next) {
       current = createMemoryJournal(next);
+    },
+    async replaceArchived(next, base) {
+      const other = createMemoryJournal();
+      await other.beginAfter(base);
+      for (const commit of next) await other.append(commit, await other.head());
+      current = other;
     },
   };
 }
@@ -52,11 +62,13 @@ export function aReplica(
   {
     genesis,
     signingKey,
+    blobs,
     clock = systemClock,
     logger = silentLogger,
   }: {
     readonly genesis: Digest;
     readonly signingKey: SigningKey;
+    readonly blobs?: Blobs;
     readonly clock?: Clock;
     readonly logger?: Logger;
   },
@@ -66,6 +78,7 @@ export function aReplica(
   const common = { journal, clock, random: systemRandom };
   const follower = createFollower({
     ...common,
+    ...(blobs && { blobs }),
     reducers: reducersOf(state),
     createReducers: () => reducersOf(createState()),
     expectations: { genesis },

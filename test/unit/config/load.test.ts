@@ -90,17 +90,22 @@ describe('loadConfig', () => {
           for (const aloud of [false, true]) {
             const set = members.map((member) => `${listener}.tls.${member}`);
             if (aloud) set.push(`${listener}.insecure=true`);
-            const problems = problemsOf(() => loadConfig({ set: [...set, `${listener}.address=${address}`] }));
+            const problems = problemsOf(() =>
+              loadConfig({ set: [...set, `${listener}.address=${address}`] }),
+            );
             if (problems.length === 0) opened.push(`${listener} ${kind} ${name}${aloud ? ' aloud' : ''}`);
           }
         }
       }
     }
-    const forNodes = (listener: string): string[] => [
-      ...['none', 'none aloud', 'own', 'own aloud', 'verified', 'verified aloud'].map((how) => `near ${how}`),
-      ...['none aloud', 'own aloud', 'verified', 'verified aloud'].map((how) => `far ${how}`),
-      ...['none', 'none aloud'].map((how) => `file ${how}`),
-    ].map((rest) => `${listener} ${rest}`);
+    const forNodes = (listener: string): string[] =>
+      [
+        ...['none', 'none aloud', 'own', 'own aloud', 'verified', 'verified aloud'].map(
+          (how) => `near ${how}`,
+        ),
+        ...['none aloud', 'own aloud', 'verified', 'verified aloud'].map((how) => `far ${how}`),
+        ...['none', 'none aloud'].map((how) => `file ${how}`),
+      ].map((rest) => `${listener} ${rest}`);
     expect(opened).toEqual([
       ...forNodes('authz'),
       ...forNodes('control'),

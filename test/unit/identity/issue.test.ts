@@ -134,6 +134,7 @@ describe('a node issuer', () => {
     registered = false;
     const refused = { code: 'credential_revoked' };
     await expect(issuer.renew(shown, await aRequest(), soon())).rejects.toMatchObject(refused);
+    await expect(issuer.enrol(await token('edge'), await aRequest(), soon())).rejects.toMatchObject(refused);
     registered = true;
     expect(await issuer.renew(shown, await aRequest(), soon())).toMatchObject({ node: 'edge' });
     const other = process();

@@ -47,13 +47,29 @@ describe('a peer with a certificate', () => {
     const claims = certificateClaims({
       trustDomain: 'example.test',
       issued: createIssuedCertificates(createEnrolments().view),
-      isRegistered: (id) => registered.includes(id),
+      servicesOf: (id) => (registered.includes(id) ? ['orders'] : undefined),
       clock: { nowMs: () => nowMs },
       logger,
     });
     const der = new X509Certificate((await authority.issue(options)).certificate).raw;
     return { claims: claims('127.0.0.1:4711', der), lines };
   }
+
+  it('asks for the services of its node and for no other, and the log says so once', async () => {
+    const { claims, lines } = await claimsOf({ uris: [EDGE] });
+    expect(
+      ['orders', 'orders2', 'ORDERS', '', 'ledger', 'ledger'].map((name) => claims.mayAskFor(name)),
+    ).toEqual([true, false, false, false, false, false]);
+    expect(lines.at(0)).toMatchObject({ level: 'warn', node: 'edge', service: 'orders2' });
+    expect(lines).toHaveLength(1);
+  });
+
+  it('asks for no service when its node is not registered, or when it names none', async () => {
+    expect((await claimsOf({ uris: [EDGE] }, { registered: [] })).claims.mayAskFor('orders')).toBe(false);
+    expect((await claimsOf({ uris: ['spiffe://example.test/app/a'] })).claims.mayAskFor('orders')).toBe(
+      false,
+    );
+  });
 
   it('is the node that its certificate names, and no other, and the log says which', async () => {
     const { claims, lines } = await claimsOf({ uris: [EDGE] });
@@ -103,12 +119,13 @@ describe('a peer with a certificate', () => {
     const { logger } = recordLog();
     const claims = certificateClaims({
       issued: createIssuedCertificates(createEnrolments().view),
-      isRegistered: () => true,
+      servicesOf: () => [],
       clock: { nowMs: () => 0 },
       logger,
     });
     expect(claims('127.0.0.1:4711').enrolled).toBe(false);
     expect(claims('unix:/run/x.sock').mayClaimNode('edge')).toBe(false);
+    expect(claims('127.0.0.1:4711').mayAskFor('orders')).toBe(false);
   });
 });
 

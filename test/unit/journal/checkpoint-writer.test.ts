@@ -7,6 +7,7 @@ import {
   type CheckpointWriterOptions,
   startCheckpointWriter,
 } from '../../../src/journal/checkpoint-writer.ts';
+import type { Checkpoints } from '../../../src/journal/checkpoints.ts';
 import { createMemoryShared } from '../../../src/journal/memory-shared.ts';
 import { createMetrics } from '../../../src/telemetry/metrics.ts';
 import { type CheckpointJournal, createCheckpointJournal } from '../../support/checkpoint-journal.ts';
@@ -70,6 +71,26 @@ describe('role admin', () => {
     const writers = [1, 2, 3].map(() => aWriter({ ...test, checkpoints }, { shared }).writer);
     await Promise.all(writers.map((writer) => writer.close()));
     expect(writes).toBe(1);
+  });
+
+  it('writes one soon after its state was replaced by an earlier one, as that of an adopted journal', async () => {
+    const test = await createCheckpointJournal();
+    const early = test.follower.capture()!;
+    await test.grow(20);
+    const written: number[] = [];
+    const checkpoints: Checkpoints = {
+      latest: async () => [],
+      put: async ({ position }) => {
+        written.push(position.seq);
+      },
+    };
+    const { writer } = aWriter(test, { every: 50, checkpoints });
+    await eventually('it is written', () => written.length === 1);
+    test.follower.restore(early);
+    await test.follower.sync();
+    await eventually('another one is', () => written.length === 2);
+    await writer.close();
+    expect(written[1]).toBeLessThanOrEqual(written[0]!);
   });
 
   it('says that one could not be written, and tries again later; appends go on', async () => {

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { systemClock } from '../../../src/core/clock.ts';
 import type { Digest } from '../../../src/core/digest.ts';
 import { Failure } from '../../../src/core/failure.ts';
+import { adoptJournal } from '../../../src/journal/adopt.ts';
 import {
   type CheckpointManifest,
   checkpointBlobs,
@@ -13,8 +15,12 @@ import {
 import { writeCheckpoint } from '../../../src/journal/checkpoint-writer.ts';
 import type { Blobs } from '../../../src/journal/journal.ts';
 import { openCheckpoint } from '../../../src/journal/local-copy.ts';
+import { createMemoryJournal } from '../../../src/journal/memory-journal.ts';
+import { systemRandom } from '../../../src/journal/random.ts';
 import { restoreState } from '../../../src/journal/restore-state.ts';
 import { generateSigningKey } from '../../../src/journal/signing-key.ts';
+import { planStoreAdoption } from '../../../src/roles/adoption.ts';
+import { silentLogger } from '../../../src/telemetry/logger.ts';
 import {
   aReplica,
   type CheckpointJournal,
@@ -213,6 +219,34 @@ describe.each(Object.entries(UNUSABLE))('a checkpoint %s', (_title, change) => {
     expect(restored).toBe(0);
     expect(folded(follower)).toEqual(folded(test.follower));
   });
+});
+
+describe('a checkpoint of a part of the journal that was lost', () => {
+  it.each([1, 2])(
+    'is left aside when the store is in epoch 2 since, though not in epoch 1 (%i)',
+    async (epoch) => {
+      const test = await createCheckpointJournal();
+      await test.grow(1);
+      const older = await test.journal.read(0, 1_000);
+      await test.grow(3);
+      await test.checkpoint();
+      const journal = createMemoryJournal(older);
+      if (epoch === 2) {
+        const { expectations, signingKey, blobs } = test;
+        const common = { journal, blobs, expectations, logger: silentLogger };
+        const plan = await planStoreAdoption({ ...common, lost: 'unknown' });
+        const ambient = { clock: systemClock, random: systemRandom };
+        await adoptJournal(plan, { journal, signingKey, reason: 'adopt', ...ambient });
+      }
+      const replica = aReplica(journal, test.expectations);
+      await restoreState({ ...test, ...replica, journal });
+      // what shows that entries are lost, while nobody has said that they may be, is not passed over
+      expect(replica.follower.position().seq).toBe(epoch === 2 ? 0 : test.follower.position().seq);
+      const synced = replica.follower.sync();
+      if (epoch === 2) expect(await synced).toEqual(await journal.head());
+      else await expect(synced).rejects.toMatchObject({ code: 'store_diverged' });
+    },
+  );
 });
 
 describe('a checkpoint whose chunks', () => {

@@ -110,10 +110,12 @@ describe('the collection of blobs', () => {
         checkpoints,
         journal: {
           head: () => publish('head').then(() => journal.head()),
+          base: () => journal.base(),
           read: (...args) => publish('read').then(() => journal.read(...args)),
         },
         blobs: {
           nowMs: () => blobs.nowMs(),
+          get: (blob) => blobs.get(blob),
           listOld: (...args) => publish('listOld').then(() => blobs.listOld(...args)),
           deleteOld: (...args) => publish('deleteOld').then(() => blobs.deleteOld(...args)),
         },

@@ -54,6 +54,8 @@ function aSwitchable(commits: readonly StoredCommit[]) {
     find: async (id) => there().find(id),
     read: async (afterSeq, limit) => there().read(afterSeq, limit),
     head: async () => there().head(),
+    base: async () => there().base(),
+    beginAfter: async (base) => there().beginAfter(base),
     follow: (onHint, signal) => current.follow(onHint, signal),
     close: () => current.close(),
   };
@@ -163,6 +165,7 @@ describe('a follower', () => {
     store.replace(chain.commits);
     store.setAway(false);
     await follower.waitFor(2, AbortSignal.timeout(5_000));
+    await follower.sync();
     expect(follower.trouble()).toBeUndefined();
     await follower.close();
   });

@@ -1,15 +1,33 @@
-import { appendFile, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import {
+  appendFile,
+  chmod,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  symlink,
+  truncate,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { systemClock } from '../../../src/core/clock.ts';
 import { type Digest, sha256 } from '../../../src/core/digest.ts';
 import { Failure } from '../../../src/core/failure.ts';
 import { checkpointBlobs } from '../../../src/journal/checkpoint.ts';
 import type { Journal, StoredCommit } from '../../../src/journal/journal.ts';
 import { readLocalCopy } from '../../../src/journal/local-copy.ts';
+import { makePrivateFolder } from '../../../src/journal/local-copy-files.ts';
 import { keepLocalCopy, type LocalCopyKeeper } from '../../../src/journal/local-copy-keeper.ts';
 import { createMemoryJournal } from '../../../src/journal/memory-journal.ts';
+import { systemRandom } from '../../../src/journal/random.ts';
 import { restoreState } from '../../../src/journal/restore-state.ts';
+import { createWriter } from '../../../src/journal/writer.ts';
 import {
   aReplica,
   type CheckpointJournal,
@@ -17,6 +35,7 @@ import {
   folded,
   type Replica,
 } from '../../support/checkpoint-journal.ts';
+import { eventually } from '../../support/eventually.ts';
 
 let folder: string;
 let keepers: LocalCopyKeeper[];
@@ -248,6 +267,112 @@ describe('a store that has less than the local copy', () => {
     expect(folded(replica.follower)).toEqual(folded(test.follower));
     await stop(replica);
     expect((await readLocalCopy(folder, test.expectations))?.position).toEqual(position);
+  });
+});
+
+describe('a local copy that alone tells of what the store has lost', () => {
+  /** a store that has lost the last entries of the copy, and has gone on without them */
+  async function aLoss() {
+    const test = await createCheckpointJournal();
+    await test.grow(2);
+    const older = await test.journal.read(0, 1_000);
+    await test.checkpoint();
+    await test.grow(1);
+    await stop(await start(test));
+    const copy = await readLocalCopy(folder, test.expectations);
+    const journal = createMemoryJournal(older);
+    const common = { journal, clock: systemClock, random: systemRandom, signingKey: test.signingKey };
+    const writer = createWriter({ ...common, follower: aReplica(journal, test.expectations).follower });
+    for (let index = 0; index < 20; index += 1) {
+      const draft = { kind: 'settings.put', body: { settings: { defaultPolicy: `p${index}` } } } as const;
+      const prepare = () => ({ drafts: [draft] as const, result: undefined });
+      await writer.change({ id: `other-${index}`, actor: 'a', prepare }, AbortSignal.timeout(10_000));
+    }
+    return { test, copy: copy!, journal };
+  }
+
+  it('is not written over by a replica that has diverged', async () => {
+    const { test, copy, journal } = await aLoss();
+    const replica = aReplica(journal, test.expectations);
+    await restoreState({ ...test, ...replica, journal, local: copy });
+    // the copy has lost the thread as well, say of a disk that was full
+    const deps = { ...test, ...replica, journal };
+    const keeper = keepLocalCopy({ ...deps, folder, needed: () => [] }, undefined);
+    await keeper.close();
+    expect(replica.log.map(({ message }) => message)).toContain('the local copy is not kept');
+    expect((await readLocalCopy(folder, test.expectations))?.position).toEqual(copy.position);
+  });
+
+  it('is not touched before anything is applied', async () => {
+    const { test, copy } = await aLoss();
+    const replica = aReplica(test.journal, test.expectations);
+    const keeper = keepLocalCopy({ ...test, ...replica, folder, needed: () => [] }, undefined);
+    await keeper.close();
+    expect((await readLocalCopy(folder, test.expectations))?.position).toEqual(copy.position);
+  });
+
+  it.each(['does not have it', 'is away'])(
+    'refuses the start when it cannot be used and the store %s',
+    async (what) => {
+      const { test, copy, journal } = await aLoss();
+      const replica = aReplica(journal, test.expectations);
+      const sections = copy.checkpoint!.sections.map((section) => ({ ...section, version: 99 }));
+      const local = { ...copy, checkpoint: { ...copy.checkpoint!, sections } };
+      const store = what === 'is away' ? { ...journal, ...AWAY } : journal;
+      await expect(restoreState({ ...test, ...replica, journal: store, local })).rejects.toMatchObject({
+        code: 'store_diverged',
+      });
+      // where the store has it, everything is read from there
+      await restoreState({ ...test, ...replica, local });
+      await replica.follower.close();
+    },
+  );
+});
+
+describe('a keeper of a local copy', () => {
+  it('lets go of what was read of it at the start', async () => {
+    const test = await createCheckpointJournal();
+    await test.grow(2);
+    await stop(await start(test));
+    const replica = aReplica(test.journal, test.expectations);
+    const begin = async (): Promise<WeakRef<object>> => {
+      const local = await readLocalCopy(folder, test.expectations);
+      await restoreState({ ...test, ...replica, local });
+      const keeper = keepLocalCopy({ ...test, ...replica, folder, needed: () => [] }, local);
+      keepers.push(keeper);
+      await keeper.settled();
+      return new WeakRef(local!);
+    };
+    const local = await begin();
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    await eventually('it is collected', () => {
+      collect();
+      return local.deref() === undefined;
+    });
+  });
+});
+
+describe('the folder of a local copy', () => {
+  it('is closed to others when they could only read it', async () => {
+    await mkdir(folder, { mode: 0o755 });
+    await makePrivateFolder(folder);
+    expect((await stat(folder)).mode & 0o777).toBe(0o700);
+  });
+
+  it.each([0o770, 0o707, 0o777])('is refused when others can write it (%o)', async (mode) => {
+    await mkdir(folder);
+    await chmod(folder, mode);
+    await expect(makePrivateFolder(folder)).rejects.toMatchObject({ code: 'store_mismatch' });
+    expect((await stat(folder)).mode & 0o777).toBe(mode);
+  });
+
+  it('is refused when it is a link or a file', async () => {
+    await symlink(join(folder, '..'), folder);
+    await expect(makePrivateFolder(folder)).rejects.toMatchObject({ code: 'store_mismatch' });
+    await rm(folder);
+    await writeFile(folder, '');
+    await expect(makePrivateFolder(folder)).rejects.toMatchObject({ code: 'store_mismatch' });
   });
 });
 

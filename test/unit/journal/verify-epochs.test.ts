@@ -48,10 +48,11 @@ describe('verifying a journal of several epochs', () => {
     const { chain, seal } = aJournal();
     seal(2, anAdoption(chain), SETTINGS);
     seal(2, SETTINGS);
-    seal(3, anAdoption(chain, { lost: 'unknown', reason: 'restore', note: 'a drill' }));
+    // the adoption of epoch 3 is lost
+    seal(4, anAdoption(chain, { lost: 'unknown', reason: 'restore', note: 'a drill' }));
     chain.next('c2', { b: 1 });
     expect(await verify(chain)).toMatchObject({ ok: true, anchored: true, entries: 7, head: chain.head() });
-    expect(chain.head().epoch).toBe(3);
+    expect(chain.head().epoch).toBe(4);
   });
 
   it.each<{
@@ -67,9 +68,12 @@ describe('verifying a journal of several epochs', () => {
       message: /another epoch/,
     },
     {
-      what: 'an adoption that leaves an epoch out',
-      build: ({ chain, seal }) => seal(3, anAdoption(chain)),
-      seq: 3,
+      what: 'an adoption that goes back to an earlier epoch',
+      build: ({ chain, seal }) => {
+        seal(3, anAdoption(chain));
+        seal(2, anAdoption(chain));
+      },
+      seq: 4,
       message: /another epoch/,
     },
     {

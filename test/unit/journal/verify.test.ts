@@ -54,6 +54,7 @@ describe('verifying a whole journal', () => {
     expect(result).toEqual({
       ok: true,
       anchored: true,
+      from: 0,
       head: chain.head(),
       entries: 7,
       erased: [],

@@ -75,6 +75,16 @@ describe('a writer', () => {
     expect(await journal.head()).toEqual(follower.position());
   });
 
+  it('does not take a change for done that the store has lost again before it was applied', async () => {
+    const { journal, signingKey } = await createTestJournal();
+    const before = await journal.head();
+    const find = async () => undefined;
+    // put back to the state right before, so that its head is the one that is known here
+    const forgetful: Journal = { ...journal, find, head: async () => before };
+    const { writer } = await aWriter(forgetful, signingKey);
+    await expect(writer.change(aChange('c1'), soon())).rejects.toMatchObject({ code: 'store_unavailable' });
+  });
+
   it('answers a commit id that is there with its position and does not prepare again', async () => {
     const { writer, follower } = await createTestJournal();
     const first = await writer.change(aChange('c1'), soon());

@@ -211,12 +211,12 @@ describe('the pax records of a bundle', () => {
 
 describe('the roots of a bundle', () => {
   it('are everything where they would be too many to compare, or longer than any path', () => {
-    const names = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, n) => [`n${n}`, 0]));
+    const names = (count: number) =>
+      Object.fromEntries(Array.from({ length: count }, (_, n) => [`n${n}`, 0]));
     expect(rootsOf({}, names(1_024))).toHaveLength(1_024);
     expect(rootsOf({}, names(1_025))).toEqual(['']);
     expect(rootsOf({ 'a.rego': `package ${'a.'.repeat(200)}b\n` }, {})).toEqual(['']);
   });
-
 
   it('are the packages, quoted or not, without what lies below another', () => {
     const modules = {

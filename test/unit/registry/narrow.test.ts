@@ -116,10 +116,10 @@ describe('what is left of an object that was changed in a part of the journal th
       left: { defaultPolicy: 'a' },
     },
     {
-      what: 'another default policy',
+      what: 'another default policy, which may be lost as well: then nothing runs',
       adopted: { defaultPolicy: 'a' },
       lost: { defaultPolicy: 'b' },
-      left: {},
+      left: { defaultPolicy: 'b' },
     },
     { what: 'no default policy', adopted: { defaultPolicy: 'a' }, lost: {}, left: {} },
     {

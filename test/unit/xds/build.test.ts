@@ -484,6 +484,19 @@ describe('the authorizer', () => {
     expect(() => createSnapshot(two!, node.position, messages.encodeResource)).not.toThrow();
   });
 
+  it('has the names of its certificates in the spelling in which Envoy reads them, and never none', () => {
+    const namesOf = (address: string) => {
+      const built = of({ places: [{ address, port: 1 }], timeoutMs: 100, tls: ENVOY_TLS });
+      const { validationContext } = built.secrets[1] as { validationContext?: object };
+      return validationContext;
+    };
+    const names = (exact: string) => ({
+      matchTypedSubjectAltNames: [{ sanType: 'IP_ADDRESS', matcher: { exact } }],
+    });
+    expect(namesOf('FE80:0::1')).toMatchObject(names('fe80::1'));
+    expect(namesOf('unix:/run/authz.sock')).toMatchObject(names('0.0.0.0'));
+  });
+
   it('may be a Unix socket', () => {
     const built = of({ places: [{ address: 'unix:/run/authz.sock', port: 0 }], timeoutMs: 100 });
     expect(JSON.stringify(built.endpoints[0])).toContain('"address":{"pipe":{"path":"/run/authz.sock"}}');
