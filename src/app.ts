@@ -22,6 +22,7 @@ import { createAuthzServer } from './roles/authz.ts';
 import { openCollection } from './roles/collection.ts';
 import { createControlRole } from './roles/control.ts';
 import { openLocalCopy, startJournal } from './roles/journal-start.ts';
+import { createReplicaBoard } from './roles/replica-board.ts';
 import { replicaProgress } from './roles/replicas.ts';
 import { type NamedPolicy, seedJournal } from './roles/seed.ts';
 import { openStorage } from './roles/storage.ts';
@@ -110,6 +111,11 @@ async function start(
     await active.settled();
   }
 
+  const board = createReplicaBoard({
+    own: () => replicaProgress(config.roles, { ...world, policies: active }),
+    ...world,
+  });
+
   let ready = false;
   const ops = createOpsServer({ metrics: ambient.metrics, notReady: () => notReady(ready, world) });
   stack.defer(() => ops.close());
@@ -144,7 +150,7 @@ async function start(
       toolchain,
       nodeStatus: (id) => control?.ads.nodeStatus(id),
       progress: {
-        replicas: () => replicaProgress(config.roles, { ...world, policies: active }),
+        replicas: () => board.all(),
         node: (id) => control?.ads.nodeProgress(id),
       },
       controlPort: ports.control ?? config.control.port,
@@ -163,10 +169,11 @@ async function start(
   setServing(true);
   const announcement =
     ports.authz === undefined ? undefined : announceAuthz(config.authz, ports.authz, world);
+  board.start();
   logger.info({ ports, position: world.follower.position() }, 'Chancery is ready');
   const leave = async (): Promise<void> => {
     setServing(false);
-    await announcement?.withdraw();
+    await Promise.all([announcement?.withdraw(), board.close()]);
   };
   return { ports, world, issueOneTimeToken: () => issueOneTimeToken(world, writer), leave };
 }

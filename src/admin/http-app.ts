@@ -54,6 +54,8 @@ export async function createHttpApp(
     requestTimeout: deps.options.requestTimeoutSeconds * 1_000,
     connectionTimeout: 2 * deps.options.publishTimeoutSeconds * 1_000,
     ...listenerOptions(deps.tls),
+    // A long path parameter is refused by its schema, after authentication, and not by the router before it.
+    routerOptions: { maxParamLength: MAX_HEADER_BYTES },
     forceCloseConnections: 'idle',
     // Its own 503 is no problem document; a call that came in is served while the server drains.
     return503OnClosing: false,

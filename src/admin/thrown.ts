@@ -21,7 +21,6 @@ const HTTP_DETAILS: Readonly<Record<number, string>> = {
   400: 'the request cannot be read',
   404: 'there is no such resource',
   413: 'the body is larger than this resource takes',
-  414: 'the URL is too long',
   415: 'the media type of the body is not one that this resource takes',
 };
 

@@ -63,6 +63,16 @@ describe('every refusal is a problem document', () => {
     expect(answer.headers.get('content-type')).toBe('application/problem+json');
   });
 
+  it('for a path parameter that is too long, whether it is asked by somebody or by nobody', async () => {
+    const path = `/v1/services/${'a'.repeat(4_000)}`;
+    const answer = await admin.call('GET', path);
+    expect(answer.status).toBe(400);
+    expect(answer.body.errors).toEqual([
+      { code: 'pattern', message: expect.stringMatching(/^path parameter name: /) },
+    ]);
+    expect((await admin.call('GET', path, { token: null })).status).toBe(401);
+  });
+
   it('for a media type that is not JSON', async () => {
     expect((await put('hosts: []', { 'content-type': 'application/yaml' })).status).toBe(415);
     expect((await put('{}', { 'content-type': 'text/plain' })).status).toBe(415);

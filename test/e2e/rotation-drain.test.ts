@@ -3,6 +3,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { components } from '../../src/client/schema.d.ts';
 import { createAuthority, type Leaf, type TestAuthority } from '../support/certificates.ts';
 import { type EnvoyProcess, freePort, startEnvoy } from '../support/envoy-process.ts';
 import { eventually } from '../support/eventually.ts';
@@ -30,6 +31,8 @@ const CONNECTION_AGE = 2;
 
 type Listener = 'authz' | 'control';
 
+type Rollout = components['schemas']['Rollout'];
+
 describe('under 200 requests a second', () => {
   let authority: TestAuthority;
   let instance: Instance;
@@ -39,6 +42,8 @@ describe('under 200 requests a second', () => {
   let authzOnly: ServeProcess;
   let envoy: EnvoyProcess;
   let listener: number;
+  /** the replicas that answer Checks, as a roll-out names them */
+  let authorizers: () => Promise<readonly string[]>;
 
   beforeAll(async () => {
     authority = await createAuthority();
@@ -56,6 +61,10 @@ describe('under 200 requests a second', () => {
 
     const { client } = await exchangeToken(all, instance.oneTimeToken);
     const admin = createStackAdmin(client, upstream);
+    authorizers = async () => {
+      const { data } = await client.GET('/v1/journal/{seq}/rollout', { params: { path: { seq: '1' } } });
+      return (data as Rollout).replicas.filter(({ role }) => role === 'authz').map(({ id }) => id);
+    };
     await admin.publishAndRelease('read-only', READ_ONLY);
     await admin.putService('asked', { access: 'policy', policy: 'read-only' });
     listener = await freePort();
@@ -71,6 +80,7 @@ describe('under 200 requests a second', () => {
       async () => (await sendRequest(listener, '/asked', { tls })).status === 200,
     );
     await eventually('both authorizers are healthy', async () => (await healthy()) === 2);
+    await eventually('a roll-out names both processes', async () => new Set(await authorizers()).size === 2);
   });
   afterAll(async () => {
     await envoy?.stop();
@@ -194,6 +204,7 @@ describe('under 200 requests a second', () => {
     expect(exitCode).toBe(0);
     expect(end.all).toBeGreaterThan(afterDrain);
     expect(end.healthy).toBe(1);
+    expect(await authorizers()).toEqual([expect.stringMatching(new RegExp(`:${all.pid}$`))]);
     expect(await envoy.stat('cluster.chancery-authz.membership_total')).toBe(1);
     expect(await envoy.stat('cluster_manager.cluster_modified')).toBe(0);
     expect(await envoy.stat('listener_manager.listener_modified')).toBe(0);
