@@ -14,6 +14,7 @@ import { systemRandom } from './journal/random.ts';
 import { createWriter } from './journal/writer.ts';
 import { createOpsServer } from './ops/server.ts';
 import { createActivePolicies } from './policy/active.ts';
+import { createEvaluationPool } from './policy/evaluation-pool.ts';
 import { measureToolchain } from './rego/measured.ts';
 import { createToolchain } from './rego/toolchain.ts';
 import { createAdminRole } from './roles/admin.ts';
@@ -93,10 +94,13 @@ async function start(
     stack.adopt(createToolchain(config.rego, logger), (it) => it.close()),
     ambient.metrics,
   );
+  const pool = createEvaluationPool({ options: config.policy, ...ambient });
+  stack.defer(() => pool.close());
   const active = createActivePolicies({
     view: world.state.policies.view,
     blobs: world.blobs,
     options: config.policy,
+    pool,
     ...ambient,
   });
   stack.defer(world.follower.onApplied(({ changed }) => active.follow(changed)));

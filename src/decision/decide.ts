@@ -18,8 +18,13 @@ export interface RunningPolicy {
   readonly revision: string;
   /** of its release */
   readonly seq: number;
-  /** @param input  JSON in UTF-8. Throws when it cannot be evaluated. */
-  evaluate(entrypoint: string, input: Uint8Array): RawResult;
+  /**
+   * At once, or a promise where this thread may not evaluate it. Throws when it cannot be evaluated.
+   *
+   * @param input  JSON in UTF-8
+   * @param deadlineMs  milliseconds since the epoch
+   */
+  evaluate(entrypoint: string, input: Uint8Array, deadlineMs: number): RawResult | Promise<RawResult>;
 }
 
 export interface RunningPolicies {
@@ -69,7 +74,8 @@ export async function decide(
   if (policy === undefined) {
     throw new Failure('policy_not_loaded', `the policy ${selection.policy} has no released revision`);
   }
-  const decision = toDecision(evaluate(policy, selection, request.writeInput(toIdentity(principal))));
+  const input = request.writeInput(toIdentity(principal));
+  const decision = toDecision(await evaluate(policy, selection, input, deadline));
   // an allow is not logged, and pays nothing for the log
   if (decision.effect === 'allow') return decision;
   const { name, revision, seq } = policy;
@@ -91,9 +97,14 @@ async function holds(
   return deps.registry.isGranted(service, principal.workload.spiffe, operation);
 }
 
-function evaluate(policy: RunningPolicy, selection: Selection, input: Uint8Array): RawResult {
+async function evaluate(
+  policy: RunningPolicy,
+  { entrypoint }: Selection,
+  input: Uint8Array,
+  { atMs }: Deadline,
+): Promise<RawResult> {
   try {
-    return policy.evaluate(selection.entrypoint, input);
+    return await policy.evaluate(entrypoint, input, atMs);
   } catch (thrown) {
     throw Failure.from(thrown, 'policy_failed');
   }

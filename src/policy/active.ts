@@ -1,9 +1,9 @@
 /**
  * The policies that run in this process. Each follows the latest release of its name: the new one is loaded beside
- * the old, then one reference changes. An evaluation is synchronous and keeps the evaluator it began with, so the
- * old one drains by itself. What cannot be loaded leaves the old one running.
+ * the old, then one reference changes. An evaluation keeps the evaluator it began with, so the old one drains by itself. What cannot be loaded leaves the old one running.
  */
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Clock } from '../core/clock.ts';
 import { Failure } from '../core/failure.ts';
 import type { ChangedKey } from '../journal/fold.ts';
 import type { Blobs } from '../journal/journal.ts';
@@ -11,6 +11,7 @@ import { jittered, type RandomBytes } from '../journal/random.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { observeEvaluations } from './evaluation-metrics.ts';
+import type { EvaluationPool } from './evaluation-pool.ts';
 import { type ActivePolicy, loadRelease } from './load.ts';
 import type { PolicyOptions } from './options.ts';
 import type { PolicyView, RecordedRelease } from './state.ts';
@@ -34,6 +35,9 @@ export interface ActivePoliciesDeps {
   readonly view: PolicyView;
   readonly blobs: Blobs;
   readonly options: PolicyOptions;
+  /** for policies that this thread may not evaluate */
+  readonly pool: EvaluationPool;
+  readonly clock: Clock;
   readonly random: RandomBytes;
   readonly logger: Logger;
   readonly metrics: Metrics;

@@ -1,5 +1,9 @@
+import { systemClock } from '../core/clock.ts';
 import { Failure } from '../core/failure.ts';
 import type { Json } from '../core/json.ts';
+import { systemRandom } from '../journal/random.ts';
+import { type ContextDeps, newBuiltinContext } from './builtin-context.ts';
+import { type Builtins, NO_BUILTINS } from './builtin-port.ts';
 import { createFailureAllowance } from './failure-allowance.ts';
 import { startWasmInstance, type WasmInstance } from './wasm-instance.ts';
 
@@ -25,6 +29,8 @@ export interface Evaluator {
   readonly entrypoints: readonly string[];
   /** of OPA's WASM interface, for example `1.3` */
   readonly abi: string;
+  /** names of the built-in functions that the module calls and does not bring */
+  readonly builtins: readonly string[];
   /**
    * @param entrypoint  for example `envoy/authz/allow`
    * @param input  JSON, as UTF-8
@@ -43,6 +49,10 @@ export interface EvaluatorOptions {
   readonly maxMemoryMiB: number;
   /** that an evaluation may cost: reading the input and writing the result are part of it */
   readonly maxUnits: number;
+  /** who answers the built-in functions that the module does not bring; default: nobody */
+  readonly builtins?: Builtins;
+  /** what they answer from; default: those of the system */
+  readonly given?: ContextDeps;
   /** milliseconds, from any beginning; default: the time of this process */
   readonly now?: () => number;
 }
@@ -76,6 +86,7 @@ export function createEvaluator(module: WebAssembly.Module, options: EvaluatorOp
   return {
     entrypoints: [...instance.entrypoints.keys()],
     abi: instance.abi,
+    builtins: instance.builtins,
     evaluate(entrypoint, input) {
       cost = NOT_BEGUN;
       const id = idOf(instance, entrypoint);
@@ -93,9 +104,15 @@ export function createEvaluator(module: WebAssembly.Module, options: EvaluatorOp
   };
 }
 
-function start(module: WebAssembly.Module, { data, maxMemoryMiB }: EvaluatorOptions): WasmInstance {
+const OF_THE_SYSTEM: ContextDeps = { clock: systemClock, random: systemRandom };
+
+function start(
+  module: WebAssembly.Module,
+  { data, maxMemoryMiB, builtins = NO_BUILTINS, given = OF_THE_SYSTEM }: EvaluatorOptions,
+): WasmInstance {
   try {
-    return startWasmInstance(module, data, maxMemoryMiB);
+    const newContext = (charge: (units: number) => void) => newBuiltinContext(given, charge);
+    return startWasmInstance(module, { data, maxMemoryMiB, builtins, newContext });
   } catch (thrown) {
     throw Failure.from(thrown, 'policy_not_loaded', 'The compiled policy cannot be started');
   }

@@ -1,10 +1,12 @@
 /** From a release to a running policy: read, verify, compile, start, warm; an older artefact is metered first. */
+
+import type { Clock } from '../core/clock.ts';
 import type { Digest } from '../core/digest.ts';
 import { Failure } from '../core/failure.ts';
 import type { Blobs } from '../journal/journal.ts';
-import { createEvaluator, type Evaluation, type EvaluationCost, type Evaluator } from './evaluator.ts';
+import type { Evaluation, EvaluationCost } from './evaluator.ts';
 import { meteringOf } from './metering.ts';
-import type { PolicyOptions } from './options.ts';
+import { createRunner, type Runner, type RunnerDeps } from './runner.ts';
 import { type CompleteSource, decodeSource } from './source.ts';
 import type { PolicyView, RecordedRelease } from './state.ts';
 import { runInWorker } from './worker-task.ts';
@@ -16,21 +18,27 @@ export interface ActivePolicy {
   readonly entrypoints: readonly string[];
   /** of the release */
   readonly seq: number;
+  /** see runner.ts */
+  readonly inThread: boolean;
   /**
+   * At once, or by a thread: then it is a promise.
+   *
    * @param entrypoint  for example `envoy/authz/allow`
    * @param input  JSON, as UTF-8
-   * @throws Failure policy_failed, overloaded
+   * @param deadlineMs  milliseconds since the epoch; looked at where a thread evaluates
+   * @throws Failure policy_failed, overloaded; deadline_exceeded  from a thread
    */
-  evaluate(entrypoint: string, input: Uint8Array): Evaluation;
+  evaluate(entrypoint: string, input: Uint8Array, deadlineMs: number): Evaluation | Promise<Evaluation>;
 }
 
 const WARM_EVALUATIONS = 16;
 const METERING_TIMEOUT_MS = 30_000;
+/** The threads start with it, and each brings OPA's built-in functions. */
+const WARM_TIMEOUT_MS = 30_000;
 
-export interface LoadDeps {
+export interface LoadDeps extends RunnerDeps {
   readonly view: PolicyView;
   readonly blobs: Blobs;
-  readonly options: PolicyOptions;
   /** is told of each evaluation but those that warm the policy */
   readonly observe: (cost: EvaluationCost) => void;
 }
@@ -50,21 +58,16 @@ export async function loadRelease(release: RecordedRelease, deps: LoadDeps): Pro
     deps.blobs.get(published.body.source),
   ]);
   const source = decodeSource(sourceBytes);
-  const data = encode(source.data);
-  const evaluator = createEvaluator(await compileMetered(artefact), { ...deps.options, data });
-  warm(evaluator, source);
+  const runner = createRunner(await compileMetered(artefact), encode(source.data), deps);
+  await warm(runner, source, deps.clock);
+  const { entrypoints, inThread } = runner;
   return {
     name,
     revision,
     seq,
-    entrypoints: evaluator.entrypoints,
-    evaluate(entrypoint, input) {
-      try {
-        return evaluator.evaluate(entrypoint, input);
-      } finally {
-        deps.observe(evaluator.lastCost());
-      }
-    },
+    entrypoints,
+    inThread,
+    evaluate: (entrypoint, input, deadlineMs) => runner.run(entrypoint, input, deadlineMs, deps.observe),
   };
 }
 
@@ -93,12 +96,13 @@ async function compile(artefact: Uint8Array): Promise<WebAssembly.Module> {
 }
 
 /** The first evaluations are slow; what they say was checked when the revision was published. */
-function warm(evaluator: Evaluator, { smoke, entrypoints }: CompleteSource): void {
+async function warm(runner: Runner, { smoke, entrypoints }: CompleteSource, clock: Clock): Promise<void> {
   const [first = ''] = entrypoints;
   const cases = smoke.length > 0 ? smoke.slice(0, WARM_EVALUATIONS) : [{ input: {} }];
-  for (const each of cases) {
+  const deadlineMs = clock.nowMs() + WARM_TIMEOUT_MS;
+  for (const { input } of cases) {
     try {
-      evaluator.evaluate(first, encode(each.input));
+      await runner.run(first, encode(input), deadlineMs, () => {});
     } catch (thrown) {
       if (Failure.from(thrown).code !== 'policy_failed') throw thrown;
     }

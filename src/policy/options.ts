@@ -23,6 +23,26 @@ export const policyOptions = Type.Object(
         'what one evaluation may cost, the same on every machine: about 1 to 9 million are a millisecond; one that ' +
         'needs more is a denial',
     }),
+    threads: Type.Integer({
+      default: 2,
+      minimum: 1,
+      maximum: 64,
+      description:
+        'for policies with built-in functions that only OPA itself implements; each takes about 150 MB, and none is ' +
+        'started before a policy needs it',
+    }),
+    maxQueued: Type.Integer({
+      default: 256,
+      minimum: 1,
+      maximum: 65_536,
+      description: 'evaluations that wait for a thread; one more is denied with `overloaded`',
+    }),
+    maxToolchainMiB: Type.Integer({
+      default: 256,
+      minimum: 64,
+      maximum: 4_096,
+      description: "linear memory of OPA's own built-in functions in each thread",
+    }),
   },
   { additionalProperties: false, default: {}, description: 'the running policies' },
 );

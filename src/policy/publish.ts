@@ -21,6 +21,8 @@ export interface PublishDeps {
   readonly maxMemoryMiB?: number;
   /** that each smoke case may cost; default as for the running policies */
   readonly maxUnits?: number;
+  /** of OPA's own built-in functions there; default 256 */
+  readonly maxToolchainMiB?: number;
 }
 
 /** Both byte arrays belong into `Blobs` before `draft` is appended. */
@@ -36,6 +38,7 @@ export interface PreparedRevision {
 }
 
 const DEFAULT_MEMORY_MIB = 64;
+const DEFAULT_TOOLCHAIN_MIB = 256;
 
 /**
  * @param value  a PolicySource; its form is checked
@@ -45,14 +48,16 @@ const DEFAULT_MEMORY_MIB = 64;
 export async function publishPolicy(
   policy: string,
   value: unknown,
-  { toolchain, signal, maxMemoryMiB = DEFAULT_MEMORY_MIB, maxUnits = DEFAULT_MAX_UNITS }: PublishDeps,
+  deps: PublishDeps,
 ): Promise<PreparedRevision> {
+  const { toolchain, signal, maxMemoryMiB = DEFAULT_MEMORY_MIB, maxUnits = DEFAULT_MAX_UNITS } = deps;
+  const { maxToolchainMiB = DEFAULT_TOOLCHAIN_MIB } = deps;
   const { source, bytes, revision } = encodeSource(value);
   const rego = { modules: source.modules, data: source.data, builtins: SUPPORTED_BUILTINS };
   const compiled = await toolchain.compile({ ...rego, entrypoints: source.entrypoints }, signal);
   const { tests } = await toolchain.test(rego, signal);
   reject('A test of the policy failed', tests.filter(hasFailed).map(toTestIssue));
-  const smokeRequest = { wasm: compiled.wasm, source, maxMemoryMiB, maxUnits };
+  const smokeRequest = { wasm: compiled.wasm, source, maxMemoryMiB, maxUnits, maxToolchainMiB };
   const { metered, abi, units, issues } = await runSmoke(smokeRequest, signal);
   reject('A smoke case of the policy failed', issues);
 

@@ -1,6 +1,7 @@
 /**
  * Meters a compiled policy and evaluates its smoke cases on two hosts: the metered module on ours, the one from the
- * compiler on that of `@open-policy-agent/opa-wasm`, which shares no code with it. All in a worker: it is much work,
+ * compiler on that of `@open-policy-agent/opa-wasm`, which shares no code with it (where the module brings all
+ * built-in functions itself: that host has few of them, and other answers). All in a worker: it is much work,
  * and an evaluation without a budget that does not end can only be killed.
  */
 import { Failure, type FailureIssue } from '../core/failure.ts';
@@ -12,6 +13,8 @@ export interface SmokeRequest {
   readonly source: Pick<CompleteSource, 'data' | 'entrypoints' | 'smoke'>;
   readonly maxMemoryMiB: number;
   readonly maxUnits: number;
+  /** linear memory of OPA's own built-in functions */
+  readonly maxToolchainMiB: number;
 }
 
 export interface SmokeReport {

@@ -1,5 +1,5 @@
 /**
- * One instance of a compiled and metered policy: a thin host of OPA's WASM ABI 1.x, without host built-ins.
+ * One instance of a compiled and metered policy: a thin host of OPA's WASM ABI 1.x.
  *
  * The heap of an instance is a stack: data lies at the bottom, and each evaluation starts again above it. It also
  * starts with the variables of the program as they were at first: the regular expressions keep pointers into the heap
@@ -17,13 +17,18 @@
  *
  * @see https://www.openpolicyagent.org/docs/wasm, "ABI"
  */
+import type { BuiltinContext } from '../builtins/builtin.ts';
 import { Failure } from '../core/failure.ts';
+import { type BuiltinPort, type Builtins, builtinName, createBuiltinPort } from './builtin-port.ts';
 import { GLOBAL_EXPORT, type Metering, MOST_UNITS, meteringOf, UNITS_EXPORT } from './metering.ts';
 
 const PAGES_PER_MIB = 16;
 const ABI_MAJOR = 1;
 const ABI_LOWEST_MINOR = 2;
 const NOTHING = 0;
+
+/** The counter is an i32. */
+const FEWEST_UNITS = -2_147_483_648;
 
 interface Exports {
   readonly opa_wasm_abi_version: WebAssembly.Global<'i32'>;
@@ -32,6 +37,9 @@ interface Exports {
   builtins(): number;
   entrypoints(): number;
   opa_malloc(size: number): number;
+  opa_free(address: number): void;
+  opa_value_dump(value: number): number;
+  opa_value_parse(address: number, length: number): number;
   opa_json_parse(address: number, length: number): number;
   opa_json_dump(value: number): number;
   opa_heap_ptr_get(): number;
@@ -49,6 +57,8 @@ export interface WasmInstance {
   readonly entrypoints: ReadonlyMap<string, number>;
   /** for example `1.3` */
   readonly abi: string;
+  /** names of the built-in functions that the module calls and does not bring */
+  readonly builtins: readonly string[];
   /**
    * @param input  JSON, as UTF-8
    * @param maxUnits  at which it ends by throwing
@@ -62,21 +72,33 @@ export interface WasmInstance {
   restore(): void;
 }
 
+export interface InstanceOptions {
+  /** the static data, a JSON object as UTF-8 */
+  readonly data: Uint8Array;
+  readonly maxMemoryMiB: number;
+  /** who answers the built-in functions that the module does not bring */
+  readonly builtins: Builtins;
+  /** of an evaluation that calls one; `charge` takes from its budget, and throws when it is used up */
+  readonly newContext: (charge: (units: number) => void) => BuiltinContext;
+}
+
 /**
  * @param module  metered
- * @param data  the static data, a JSON object as UTF-8
- * @throws Failure policy_not_loaded  another ABI, a built-in that the module does not bring, data that does not parse
+ * @throws Failure policy_not_loaded  another ABI, a built-in that nobody answers, data that does not parse
  */
-export function startWasmInstance(
-  module: WebAssembly.Module,
-  data: Uint8Array,
-  maxMemoryMiB: number,
-): WasmInstance {
+export function startWasmInstance(module: WebAssembly.Module, options: InstanceOptions): WasmInstance {
+  const { data, maxMemoryMiB, builtins, newContext } = options;
   const metering = meteringOf(module);
   if (metering === undefined) throw new Failure('policy_not_loaded', 'The module is not metered');
-  const { exports, memory } = instantiate(module, maxMemoryMiB * PAGES_PER_MIB);
+  const port = createBuiltinPort(builtins);
+  const { exports, memory } = instantiate(module, maxMemoryMiB * PAGES_PER_MIB, port);
   const bytes = Buffer.from(memory.buffer);
   const units = exports[UNITS_EXPORT];
+  const charge = (cost: number): void => {
+    units.value = Math.max(FEWEST_UNITS, units.value - Math.ceil(cost));
+    if (units.value < 0) throw new Error('the budget is used up');
+  };
+  const contextOfEvaluation = (): BuiltinContext => newContext(charge);
 
   const readText = (address: number): string => bytes.toString('utf8', address, bytes.indexOf(0, address));
   const writeJson = (json: Uint8Array): number => {
@@ -90,13 +112,11 @@ export function startWasmInstance(
     JSON.parse(readText(exports.opa_json_dump(value))) as Record<string, number>;
 
   const abi = readAbi(exports);
-  const missing = Object.keys(readJson(exports.builtins()));
-  if (missing.length > 0) {
-    throw new Failure(
-      'policy_not_loaded',
-      `The policy needs built-ins that are not there: ${missing.join(', ')}`,
-    );
-  }
+  const names = new Map(
+    Object.entries(readJson(exports.builtins())).map(([name, id]) => [id, builtinName(name)]),
+  );
+  expectAnswered([...names.values()], builtins);
+  port.connect(exports, bytes, names);
   const entrypoints = new Map(Object.entries(readJson(exports.entrypoints())));
   units.value = MOST_UNITS;
   const dataValue = writeJson(data);
@@ -106,8 +126,10 @@ export function startWasmInstance(
   return {
     entrypoints,
     abi,
+    builtins: [...names.values()],
     evaluate(entrypoint, input, maxUnits) {
       snapshot.restoreStatics();
+      port.begin(contextOfEvaluation);
       units.value = maxUnits;
       exports.opa_heap_ptr_set(heap);
       const inputValue = writeJson(input);
@@ -148,6 +170,13 @@ function takeSnapshot(exports: object, belowHeap: Uint8Array, [from, to]: Meteri
   };
 }
 
+function expectAnswered(names: readonly string[], builtins: Builtins): void {
+  const missing = names.filter((name) => !builtins.answers(name));
+  if (missing.length === 0) return;
+  const detail = `The policy needs built-ins that are not there: ${missing.join(', ')}`;
+  throw new Failure('policy_not_loaded', detail);
+}
+
 function readAbi(exports: Exports): string {
   const major = exports.opa_wasm_abi_version.value;
   const minor = exports.opa_wasm_abi_minor_version.value;
@@ -160,30 +189,19 @@ function readAbi(exports: Exports): string {
 function instantiate(
   module: WebAssembly.Module,
   pages: number,
+  port: BuiltinPort,
 ): { exports: Exports; memory: WebAssembly.Memory } {
   // Grown at once, not asked for at once: V8 takes what is asked for as used, and collects garbage at each release.
   const memory = new WebAssembly.Memory({ initial: 1, maximum: pages });
   memory.grow(pages - 1);
-  const instance = new WebAssembly.Instance(module, { env: hostFunctions(memory) });
+  const instance = new WebAssembly.Instance(module, { env: hostFunctions(memory, port) });
   return { exports: instance.exports as unknown as Exports, memory };
 }
 
-function hostFunctions(memory: WebAssembly.Memory): WebAssembly.ModuleImports {
+function hostFunctions(memory: WebAssembly.Memory, port: BuiltinPort): WebAssembly.ModuleImports {
   const abort = (address: number): never => {
     const bytes = Buffer.from(memory.buffer);
     throw new Error(`aborted: ${bytes.toString('utf8', address, bytes.indexOf(0, address))}`);
   };
-  const missing = (id: number): never => {
-    throw new Error(`built-in ${id} is not there`);
-  };
-  return {
-    memory,
-    opa_abort: abort,
-    opa_println: () => {},
-    opa_builtin0: missing,
-    opa_builtin1: missing,
-    opa_builtin2: missing,
-    opa_builtin3: missing,
-    opa_builtin4: missing,
-  };
+  return { memory, opa_abort: abort, opa_println: () => {}, ...port.imports };
 }

@@ -1,4 +1,5 @@
 import { afterAll, describe, expect, it } from 'vitest';
+import { systemClock } from '../../src/core/clock.ts';
 import type { Digest } from '../../src/core/digest.ts';
 import { Failure } from '../../src/core/failure.ts';
 import type { FoldedEntry } from '../../src/journal/fold.ts';
@@ -8,6 +9,7 @@ import { createActivePolicies } from '../../src/policy/active.ts';
 import { createPolicyAdministration } from '../../src/policy/administration.ts';
 import type { RevisionBody } from '../../src/policy/bodies.ts';
 import { SUPPORTED_BUILTINS } from '../../src/policy/builtins.ts';
+import { createEvaluationPool } from '../../src/policy/evaluation-pool.ts';
 import { createPolicyState } from '../../src/policy/state.ts';
 import { createToolchain } from '../../src/rego/toolchain.ts';
 import { silentLogger } from '../../src/telemetry/logger.ts';
@@ -16,10 +18,12 @@ import { POLICY_LIMITS } from '../support/metered-evaluator.ts';
 import { anEntry } from '../unit/policy/policy-entries.ts';
 
 const toolchain = createToolchain({ callTimeoutMs: 30_000, maxQueued: 16, maxMemoryMiB: 512 });
-afterAll(() => toolchain.close());
+const pool = createEvaluationPool({ options: POLICY_LIMITS, clock: systemClock, metrics: createMetrics() });
+afterAll(() => Promise.all([toolchain.close(), pool.close()]));
 
 const GET = Buffer.from('{"method":"GET"}');
 const ENTRYPOINT = 'envoy/authz/allow';
+const LATER = Number.POSITIVE_INFINITY;
 const allowing = (method: string) => ({
   modules: {
     'a.rego': `package envoy.authz\n\ndefault allow := false\n\nallow if input.method == "${method}"\n`,
@@ -40,6 +44,8 @@ function aWorld(blobs: Blobs = createMemoryBlobs()) {
     view: state.view,
     blobs,
     options: POLICY_LIMITS,
+    pool,
+    clock: systemClock,
     random: (size) => new Uint8Array(size),
     logger: silentLogger,
     metrics,
@@ -80,7 +86,7 @@ describe('the active policies', () => {
 
     expect(world.active.releasedNames()).toEqual(['p']);
     expect(world.active.select('p')).toMatchObject({ name: 'p', revision, seq, entrypoints: [ENTRYPOINT] });
-    expect(world.active.select('p')?.evaluate(ENTRYPOINT, GET)).toMatchObject({ value: true });
+    expect(world.active.select('p')?.evaluate(ENTRYPOINT, GET, LATER)).toMatchObject({ value: true });
     expect(world.active.select('q')).toBeUndefined();
   });
 
@@ -95,8 +101,8 @@ describe('the active policies', () => {
     await world.active.settled();
 
     expect(world.active.select('p')?.revision).toBe(second);
-    expect(world.active.select('p')?.evaluate(ENTRYPOINT, GET)).toMatchObject({ value: false });
-    expect(old?.evaluate(ENTRYPOINT, GET)).toMatchObject({ value: true });
+    expect(world.active.select('p')?.evaluate(ENTRYPOINT, GET, LATER)).toMatchObject({ value: false });
+    expect(old?.evaluate(ENTRYPOINT, GET, LATER)).toMatchObject({ value: true });
   });
 
   it('go back by a release of an older revision', async () => {
@@ -151,6 +157,8 @@ describe('the active policies', () => {
       view,
       blobs,
       options: POLICY_LIMITS,
+      pool,
+      clock: systemClock,
       random: (size: number) => new Uint8Array(size),
     };
     const active = createActivePolicies({ ...dependencies, logger: silentLogger, metrics: createMetrics() });
@@ -220,7 +228,7 @@ describe('the active policies', () => {
     const { seq } = world.release('p', older.revision);
     await world.active.settled();
     expect(world.active.select('p')).toMatchObject({ revision: older.revision, seq });
-    expect(world.active.select('p')?.evaluate(ENTRYPOINT, GET)).toMatchObject({ value: true });
+    expect(world.active.select('p')?.evaluate(ENTRYPOINT, GET, LATER)).toMatchObject({ value: true });
     expect(await world.metrics.render()).toContain('chancery_policy_evaluation_units_count{policy="p"} 1');
   });
 
@@ -232,11 +240,11 @@ describe('the active policies', () => {
     await world.active.settled();
     const policy = world.active.select('p');
     const x = Array.from({ length: 500 }, (_, index) => index);
-    expect(policy?.evaluate(ENTRYPOINT, Buffer.from('{"x":[1]}'))).toMatchObject({ value: 0 });
-    expect(() => policy?.evaluate(ENTRYPOINT, Buffer.from(JSON.stringify({ x })))).toThrow(
+    expect(policy?.evaluate(ENTRYPOINT, Buffer.from('{"x":[1]}'), LATER)).toMatchObject({ value: 0 });
+    expect(() => policy?.evaluate(ENTRYPOINT, Buffer.from(JSON.stringify({ x })), LATER)).toThrow(
       /more than \d+ units/,
     );
-    expect(() => policy?.evaluate(ENTRYPOINT, Buffer.from('{'))).toThrow(Failure);
+    expect(() => policy?.evaluate(ENTRYPOINT, Buffer.from('{'), LATER)).toThrow(Failure);
     const metrics = await world.metrics.render();
     expect(metrics).toContain('chancery_policy_evaluation_units_bucket{le="10000000",policy="p"} 2');
     expect(metrics).toContain('chancery_policy_evaluation_units_bucket{le="50000000",policy="p"} 3');

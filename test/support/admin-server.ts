@@ -25,6 +25,7 @@ import type { NodeStatus } from '../../src/xds/node-status.ts';
 import type { NodeProgress } from '../../src/xds/rollout.ts';
 import { createContract, type OpenApiDocument } from './admin-contract.ts';
 import { createTestJournal, type TestJournal } from './journal-memory.ts';
+import { POLICY_LIMITS } from './metered-evaluator.ts';
 
 export interface CallOptions {
   readonly body?: unknown;
@@ -93,7 +94,7 @@ export async function startAdmin(given: AdminHarnessOptions = {}): Promise<Admin
     view: policyState.view,
     blobs: journal.blobs,
     toolchain,
-    options: { maxMemoryMiB: 64, maxUnits: 50_000_000 },
+    options: POLICY_LIMITS,
   });
   const policies = given.policies?.(real) ?? real;
   const issuer = createNodeIssuer({

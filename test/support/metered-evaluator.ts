@@ -1,8 +1,14 @@
 import { createEvaluator, type Evaluator, type EvaluatorOptions } from '../../src/policy/evaluator.ts';
 import { meterModule } from '../../src/policy/metering.ts';
-import { DEFAULT_MAX_UNITS } from '../../src/policy/options.ts';
+import { DEFAULT_MAX_UNITS, type PolicyOptions } from '../../src/policy/options.ts';
 
-export const POLICY_LIMITS = { maxMemoryMiB: 64, maxUnits: DEFAULT_MAX_UNITS };
+export const POLICY_LIMITS: PolicyOptions = {
+  maxMemoryMiB: 64,
+  maxUnits: DEFAULT_MAX_UNITS,
+  threads: 1,
+  maxQueued: 16,
+  maxToolchainMiB: 256,
+};
 
 export function meteredModule(wasm: Uint8Array): WebAssembly.Module {
   return new WebAssembly.Module(meterModule(wasm));
