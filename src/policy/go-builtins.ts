@@ -1,6 +1,6 @@
 import type { CallBuiltin } from '../builtins/builtin.ts';
 import { type Instance, startInstance } from '../rego/instance.ts';
-import type { Answer, BuiltinAnswer } from '../rego/messages.ts';
+import type { Answer, BuiltinResult } from '../rego/messages.ts';
 
 /**
  * What a call costs, besides what is read and written: some 150 µs, most of it the way into Go and back. Its work inside
@@ -27,8 +27,9 @@ export function createGoBuiltins(maxMemoryMiB: number): CallBuiltin {
       instance = undefined;
       throw thrown;
     }
-    if (answer.error !== undefined) throw new Error(`${name} ended the evaluation: ${answer.error}`);
-    const { text } = answer.result as BuiltinAnswer;
+    if (answer.error !== undefined) throw new Error(`${name} was not answered: ${answer.error}`);
+    const { text, halt } = answer.result as BuiltinResult;
+    if (halt !== undefined) throw new Error(`${name} ended the evaluation: ${halt.message}`);
     if (text !== undefined) charge(UNITS_PER_CHARACTER * text.length);
     return text;
   };
