@@ -44,6 +44,8 @@ export interface DecideDeps {
     mode: AuthenticateMode,
     signal: () => AbortSignal,
   ) => Promise<Principal | 'authentication_required'>;
+  /** default: ours */
+  readonly toDecision?: (result: RawResult) => Decision;
 }
 
 /**
@@ -69,7 +71,8 @@ export async function decide(
   if (policy === undefined) {
     throw new Failure('policy_not_loaded', `the policy ${selection.policy} has no released revision`);
   }
-  const decision = toDecision(evaluate(policy, selection, request.writeInput(toIdentity(principal))));
+  const read = deps.toDecision ?? toDecision;
+  const decision = read(evaluate(policy, selection, request.writeInput(toIdentity(principal))));
   // an allow is not logged, and pays nothing for the log
   if (decision.effect === 'allow') return decision;
   const { name, revision, seq } = policy;
