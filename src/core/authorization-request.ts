@@ -1,3 +1,4 @@
+import type { InputReads } from './input-reads.ts';
 import type { JsonObject } from './json.ts';
 
 /**
@@ -14,9 +15,10 @@ export interface AuthorizationRequest {
   /** URL-encoded PEM of the peer's certificate (`include_peer_certificate`); '' when there was none */
   readonly sourceCertificate: string;
   /**
-   * The whole Rego input as JSON bytes (UTF-8), with `identity` as an additional top-level member.
+   * The Rego input as JSON bytes (UTF-8), with `identity` as an additional top-level member.
    *
+   * @param reads  what of it will be read: the rest is left out. Default: all
    * @throws Failure request_malformed  when path, query or body cannot be parsed
    */
-  writeInput(identity: JsonObject): Uint8Array;
+  writeInput(identity: JsonObject, reads?: InputReads): Uint8Array;
 }

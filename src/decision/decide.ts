@@ -6,6 +6,7 @@
 import type { AuthorizationRequest } from '../core/authorization-request.ts';
 import type { Decision } from '../core/decision.ts';
 import { Failure } from '../core/failure.ts';
+import type { InputReads } from '../core/input-reads.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { AuthenticateMode, Principal } from '../core/principal.ts';
 import { deny } from './denial.ts';
@@ -18,6 +19,8 @@ export interface RunningPolicy {
   readonly revision: string;
   /** of its release */
   readonly seq: number;
+  /** what of its input it can read */
+  readonly reads: InputReads;
   /**
    * At once, or a promise where this thread may not evaluate it. Throws when it cannot be evaluated.
    *
@@ -49,6 +52,8 @@ export interface DecideDeps {
     mode: AuthenticateMode,
     signal: () => AbortSignal,
   ) => Promise<Principal | 'authentication_required'>;
+  /** default: ours */
+  readonly toDecision?: (result: RawResult) => Decision;
 }
 
 /**
@@ -74,8 +79,9 @@ export async function decide(
   if (policy === undefined) {
     throw new Failure('policy_not_loaded', `the policy ${selection.policy} has no released revision`);
   }
-  const input = request.writeInput(toIdentity(principal));
-  const decision = toDecision(await evaluate(policy, selection, input, deadline));
+  const input = request.writeInput(toIdentity(principal), policy.reads);
+  const read = deps.toDecision ?? toDecision;
+  const decision = read(await evaluate(policy, selection, input, deadline));
   // an allow is not logged, and pays nothing for the log
   if (decision.effect === 'allow') return decision;
   const { name, revision, seq } = policy;

@@ -5,15 +5,21 @@
  * that came in `header_map` are shown in `headers` too (lower case, several values joined with `,`, so that both
  * settings of Envoy look the same to a policy); what is not UTF-8 in a raw value is U+FFFD there and exact, as
  * base64, in `headerMap`; and bodies are parsed in both cases.
+ *
+ * What cannot be parsed is a Failure, or, if the options say so, left out of the input and told in `parse_error`. What
+ * would hurt the evaluator, or what nobody could show, is a Failure in any case.
  */
 import type { AuthorizationRequest } from '../core/authorization-request.ts';
 import { Failure } from '../core/failure.ts';
+import { type InputReads, readsBelow } from '../core/input-reads.ts';
 import type { JsonObject } from '../core/json.ts';
 import { CHECK_REQUEST } from './check-request-types.ts';
+import type { GrpcReading } from './grpc-body.ts';
 import { JsonWriter } from './json-writer.ts';
 import { expectSpread } from './key-spread.ts';
-import { parseBody } from './parsed-body.ts';
-import { parsePath } from './parsed-path.ts';
+import { type ParseError, ParseFailure } from './parse-failure.ts';
+import { type ParsedBody, parseBody } from './parsed-body.ts';
+import { parsePath, parseTargetQuery } from './parsed-path.ts';
 import { writeMessage } from './protobuf-json.ts';
 import {
   listAt,
@@ -33,6 +39,15 @@ export interface Belief {
   readonly identityFields: boolean;
 }
 
+/** How the parts of a request are parsed: see `options.ts`. */
+export interface Reading {
+  /** default: `refuse` */
+  readonly parseErrors?: 'refuse' | 'input';
+  /** default: true; false leaves `parsed_body` and `truncated_body` out */
+  readonly parseBodies?: boolean;
+  readonly grpc?: GrpcReading;
+}
+
 export interface CheckRequest extends AuthorizationRequest {
   /** HTTP method; '' when there is none */
   readonly method: string;
@@ -42,17 +57,17 @@ export interface CheckRequest extends AuthorizationRequest {
 
 const NO_HEADERS: ReadonlyMap<string, MapValue> = new Map();
 const NOWHERE: Span = { start: 0, end: 0 };
-const VERSION = ',"version":{"ext_authz":"v3","encoding":"protojson"}';
+const VERSION = '"version":{"ext_authz":"v3","encoding":"protojson"}';
 
 /** @throws Failure request_malformed  when a strict decoder refuses the bytes */
-export function fromCheckRequest(bytes: Uint8Array, belief: Belief): CheckRequest {
+export function fromCheckRequest(bytes: Uint8Array, belief: Belief, reading: Reading = {}): CheckRequest {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const attributes = messageAt(readMessage(CHECK_REQUEST, buffer), 1);
   if (!belief.identityFields) {
     forgetIdentity(messageAt(attributes, 1));
     forgetIdentity(messageAt(attributes, 2));
   }
-  return new WireRequest(buffer, attributes);
+  return new WireRequest(buffer, attributes, reading);
 }
 
 function forgetIdentity(peer: Message | undefined): void {
@@ -66,11 +81,13 @@ class WireRequest implements CheckRequest {
   readonly #http: Message | undefined;
   /** as they came in `headers`; empty with `encode_raw_headers` */
   readonly #plainHeaders: ReadonlyMap<string, MapValue>;
+  readonly #reading: Reading;
   #merged: Map<string, MapValue> | undefined;
 
-  constructor(bytes: Buffer, attributes: Message | undefined) {
+  constructor(bytes: Buffer, attributes: Message | undefined, reading: Reading) {
     this.#bytes = bytes;
     this.#attributes = attributes;
+    this.#reading = reading;
     this.#http = messageAt(messageAt(attributes, 4), 2);
     this.#plainHeaders = mapAt(this.#http, 3) ?? NO_HEADERS;
   }
@@ -107,45 +124,81 @@ class WireRequest implements CheckRequest {
     return values;
   }
 
-  writeInput(identity: JsonObject): Uint8Array {
-    const http = this.#http;
+  writeInput(identity: JsonObject, reads: InputReads = true): Uint8Array {
     this.#merged ??= this.#mergeHeaders();
     const headers = this.#merged;
-    setValue(http, 3, headers);
-    const target = parsePath(this.target);
-    const body = spanAt(http, 11) ?? spanAt(http, 12);
-    const parsed = parseBody({
-      header: (name) => {
-        const value = headers.get(name);
-        return value === undefined ? undefined : this.#mapText(value);
-      },
-      bytes: this.#bytes.subarray(body?.start ?? 0, body?.end ?? 0),
-    });
+    setValue(this.#http, 3, headers);
+    const { target } = this;
+    const parts = new Parts(this.#reading.parseErrors === 'input');
+    const path = parts.parse('path', () => parsePath(target));
+    const query = parts.parse('query', () => parseTargetQuery(target));
+    const body =
+      path === undefined || this.#reading.parseBodies === false
+        ? undefined
+        : parts.parse('body', () => this.#parseBody(headers, path));
 
-    const to = new JsonWriter(this.#bytes.length * 2 + 1024);
+    const to = new JsonWriter(reads === true ? this.#bytes.length * 2 + 1024 : 1024);
+    const isRead = (name: string): boolean => readsBelow(reads, name) !== undefined;
     to.raw('{');
-    if (this.#attributes !== undefined) {
+    const below = readsBelow(reads, 'attributes');
+    if (this.#attributes !== undefined && below !== undefined) {
       to.raw('"attributes":');
-      writeMessage(to, this.#bytes, this.#attributes);
+      writeMessage(to, this.#bytes, this.#attributes, below);
       to.raw(',');
     }
-    to.raw('"parsed_path":');
-    to.value(target.path);
-    to.raw(',"parsed_query":');
-    writeQuery(to, target.query);
-    to.raw(',"parsed_body":');
-    to.json(parsed.json);
-    to.raw(`,"truncated_body":${parsed.truncated}`);
+    if (path !== undefined && isRead('parsed_path')) {
+      to.raw('"parsed_path":');
+      to.value(path);
+      to.raw(',');
+    }
+    if (query !== undefined && isRead('parsed_query')) {
+      to.raw('"parsed_query":');
+      writeQuery(to, query);
+      to.raw(',');
+    }
+    if (body !== undefined && isRead('parsed_body')) {
+      to.raw('"parsed_body":');
+      to.json(body.json);
+      to.raw(',');
+    }
+    if (body !== undefined && isRead('truncated_body')) to.raw(`"truncated_body":${body.truncated},`);
+    if (parts.error !== undefined) {
+      to.raw('"parse_error":');
+      to.value({ ...parts.error });
+      to.raw(',');
+    }
     to.raw(VERSION);
     const principal = spanAt(messageAt(this.#attributes, 1), 4);
-    if (principal !== undefined) {
+    if (principal !== undefined && isRead('source_principal')) {
       to.raw(',"source_principal":');
       to.utf8(this.#bytes, principal);
     }
-    to.raw(',"identity":');
-    to.value(identity);
+    if (isRead('identity')) {
+      to.raw(',"identity":');
+      to.value(identity);
+    }
     to.raw('}');
     return to.finish();
+  }
+
+  #parseBody(headers: ReadonlyMap<string, MapValue>, path: readonly string[]): ParsedBody {
+    const [text, raw] = [spanAt(this.#http, 11), spanAt(this.#http, 12)];
+    return parseBody(
+      {
+        header: (name) => {
+          const value = headers.get(name);
+          return value === undefined ? undefined : this.#mapText(value);
+        },
+        bytes: this.#bytesAt(text ?? raw),
+        rawBytes: this.#bytesAt(raw),
+        path,
+      },
+      this.#reading.grpc,
+    );
+  }
+
+  #bytesAt({ start, end }: Span = NOWHERE): Buffer {
+    return this.#bytes.subarray(start, end);
   }
 
   /**
@@ -182,6 +235,27 @@ class WireRequest implements CheckRequest {
 
   #text(span: Span | undefined): string {
     return span === undefined ? '' : this.#bytes.toString('utf8', span.start, span.end);
+  }
+}
+
+/** Parses part by part; keeps the first that cannot be parsed, or lets it end the whole. */
+class Parts {
+  error: ParseError | undefined;
+  readonly #keeps: boolean;
+
+  constructor(keeps: boolean) {
+    this.#keeps = keeps;
+  }
+
+  /** @returns undefined when it cannot be parsed */
+  parse<T>(part: ParseError['part'], read: () => T): T | undefined {
+    try {
+      return read();
+    } catch (thrown) {
+      if (!this.#keeps || !(thrown instanceof ParseFailure)) throw thrown;
+      this.error ??= { part, message: thrown.detail };
+      return undefined;
+    }
   }
 }
 

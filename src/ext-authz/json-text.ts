@@ -5,8 +5,8 @@
  * RFC 8259, without extensions: no BOM, nothing after the value. The text of numbers stays (`1.0`, `1e400`,
  * `9007199254740993`), of members with one name the last stays, a lone surrogate becomes U+FFFD.
  */
-import { Failure } from '../core/failure.ts';
 import { expectSpread } from './key-spread.ts';
+import { ParseFailure } from './parse-failure.ts';
 
 /** The runtime overflows its stack somewhere above 4,000 levels; nothing sensible needs a fraction of this. */
 export const MAX_JSON_DEPTH = 1000;
@@ -22,8 +22,8 @@ type Pieces = string | readonly Pieces[];
 
 /**
  * @returns the same value as compact, well-formed JSON
- * @throws Failure request_malformed  when it is not JSON, deeper than {@link MAX_JSON_DEPTH}, or with names that were
- *         chosen to collide
+ * @throws ParseFailure  when it is not JSON, or deeper than {@link MAX_JSON_DEPTH}; Failure request_malformed  with
+ *         names that were chosen to collide
  */
 export function rewriteJson(text: string): string {
   const reader = new JsonTextReader(text);
@@ -43,7 +43,7 @@ class JsonTextReader {
   }
 
   value(depth: number): Pieces {
-    if (depth > MAX_JSON_DEPTH) throw new Failure('request_malformed', 'the JSON body is nested too deeply');
+    if (depth > MAX_JSON_DEPTH) throw new ParseFailure('the JSON body is nested too deeply');
     this.#take(SPACE);
     switch (this.#text.charAt(this.#at)) {
       case '{':
@@ -120,7 +120,7 @@ class JsonTextReader {
   }
 
   #refuse(): never {
-    throw new Failure('request_malformed', `the body is not valid JSON at character ${this.#at}`);
+    throw new ParseFailure(`the body is not valid JSON at character ${this.#at}`);
   }
 }
 

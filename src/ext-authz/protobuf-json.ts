@@ -4,13 +4,22 @@
  *
  * It resembles protobuf's JSON mapping but is not it (numbers for enums and int64, no RFC 3339 time).
  */
+import { type InputReads, readsBelow } from '../core/input-reads.ts';
 import { LIST_VALUE, STRUCT, VALUE } from './check-request-types.ts';
 import type { JsonWriter } from './json-writer.ts';
-import type { FieldType, FieldValue, Message, Span } from './protobuf-message.ts';
+import type { FieldType, FieldValue, MapValue, Message, Span } from './protobuf-message.ts';
 import { toStructNumber } from './struct-number.ts';
 
-export function writeMessage(to: JsonWriter, bytes: Buffer, message: Message): void {
-  if (message.type === STRUCT) return writeStruct(to, bytes, message);
+const NO_MEMBERS: ReadonlyMap<string, Message> = new Map();
+
+/** @param reads  what of it will be read: the rest is left out */
+export function writeMessage(
+  to: JsonWriter,
+  bytes: Buffer,
+  message: Message,
+  reads: InputReads = true,
+): void {
+  if (message.type === STRUCT) return writeStruct(to, bytes, message, reads);
   to.raw('{');
   let first = true;
   const { fields } = message.type;
@@ -18,15 +27,23 @@ export function writeMessage(to: JsonWriter, bytes: Buffer, message: Message): v
     const value = message.values[slot];
     const field = fields[slot];
     if (value === undefined || field === undefined || !isVisible(field, value)) continue;
+    const below = readsBelow(reads, field.name);
+    if (below === undefined) continue;
     if (!first) to.raw(',');
     first = false;
     to.raw(field.jsonKey);
-    writeValue(to, bytes, field, value);
+    writeValue(to, bytes, field, value, below);
   }
   to.raw('}');
 }
 
-function writeValue(to: JsonWriter, bytes: Buffer, field: FieldType, value: FieldValue): void {
+function writeValue(
+  to: JsonWriter,
+  bytes: Buffer,
+  field: FieldType,
+  value: FieldValue,
+  reads: InputReads = true,
+): void {
   switch (field.kind) {
     case 'string':
       return to.utf8(bytes, value as Span);
@@ -40,27 +57,47 @@ function writeValue(to: JsonWriter, bytes: Buffer, field: FieldType, value: Fiel
     case 'bool':
       return to.raw(String(value as bigint | number | boolean));
     case 'map':
-      return writeMap(to, bytes, value as ReadonlyMap<string, Span | string | Message>);
+      return writeMap(to, bytes, value as ReadonlyMap<string, MapValue>, reads);
     case 'message':
-      if (!Array.isArray(value)) return writeMessage(to, bytes, value as Message);
+      if (!Array.isArray(value)) return writeMessage(to, bytes, value as Message, reads);
       return writeList(to, value, (element) => writeMessage(to, bytes, element));
     default:
       return field.kind satisfies never;
   }
 }
 
-function writeMap(to: JsonWriter, bytes: Buffer, map: ReadonlyMap<string, Span | string | Message>): void {
+function writeMap(
+  to: JsonWriter,
+  bytes: Buffer,
+  map: ReadonlyMap<string, MapValue>,
+  reads: InputReads,
+): void {
   let separator = '{';
-  for (const [key, value] of map) {
+  for (const [key, value, below] of readEntries(map, reads)) {
     to.raw(separator);
     separator = ',';
     to.string(key);
     to.raw(':');
     if (typeof value === 'string') to.string(value);
-    else if ('type' in value) writeMessage(to, bytes, value);
+    else if ('type' in value) writeMessage(to, bytes, value, below);
     else to.utf8(bytes, value);
   }
   to.raw(separator === '{' ? '{}' : '}');
+}
+
+/** The members that are read: all of the map, or those few of it. */
+function* readEntries<V>(
+  map: ReadonlyMap<string, V>,
+  reads: InputReads,
+): Iterable<readonly [key: string, value: V, below: InputReads]> {
+  if (reads === true) {
+    for (const [key, value] of map) yield [key, value, true];
+    return;
+  }
+  for (const [key, below] of reads) {
+    const value = map.get(key);
+    if (value !== undefined) yield [key, value, below];
+  }
 }
 
 function writeList(to: JsonWriter, list: readonly Message[], write: (element: Message) => void): void {
@@ -72,20 +109,21 @@ function writeList(to: JsonWriter, list: readonly Message[], write: (element: Me
   to.raw(']');
 }
 
-function writeStruct(to: JsonWriter, bytes: Buffer, struct: Message): void {
+function writeStruct(to: JsonWriter, bytes: Buffer, struct: Message, reads: InputReads = true): void {
   let separator = '{';
-  for (const [key, value] of (struct.values[0] ?? []) as Iterable<readonly [string, Message]>) {
+  const members = (struct.values[0] ?? NO_MEMBERS) as ReadonlyMap<string, Message>;
+  for (const [key, value, below] of readEntries(members, reads)) {
     to.raw(separator);
     separator = ',';
     to.string(key);
     to.raw(':');
-    writeStructValue(to, bytes, value);
+    writeStructValue(to, bytes, value, below);
   }
   to.raw(separator === '{' ? '{}' : '}');
 }
 
 /** A Value without a kind is null, as Go's `AsInterface` has it. */
-function writeStructValue(to: JsonWriter, bytes: Buffer, value: Message): void {
+function writeStructValue(to: JsonWriter, bytes: Buffer, value: Message, reads: InputReads = true): void {
   const slot = value.values.findIndex((candidate) => candidate !== undefined);
   const field = VALUE.fields[slot];
   const member = value.values[slot];
@@ -95,7 +133,7 @@ function writeStructValue(to: JsonWriter, bytes: Buffer, value: Message): void {
       writeStructValue(to, bytes, element),
     );
   }
-  writeValue(to, bytes, field, member);
+  writeValue(to, bytes, field, member, reads);
 }
 
 /** Fields with implicit presence are shown unless they hold their default; members of a oneof always. */

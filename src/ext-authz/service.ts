@@ -1,5 +1,6 @@
 /**
- * The Check: bytes in, bytes out. Whatever happens in between, the RPC ends OK and its answer says allow or deny.
+ * The Check: bytes in, bytes out. Whatever happens in between, the RPC ends OK and its answer says allow or deny; with
+ * `compatibility: opa-envoy` it may fail instead.
  */
 import { randomUUID } from 'node:crypto';
 import type { AuthorizationRequest } from '../core/authorization-request.ts';
@@ -10,13 +11,14 @@ import type { Deadline } from '../decision/decide.ts';
 import { type ByteCall, type GrpcService, unaryService } from '../grpc/byte-service.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import { createAnswers } from './answers.ts';
 import { createCheckLog } from './check-log.ts';
-import { type CheckRequest, fromCheckRequest } from './check-request.ts';
-import { toCheckResponse, toFailureResponse } from './check-response.ts';
+import { type CheckRequest, fromCheckRequest, type Reading } from './check-request.ts';
+import type { GrpcMessages } from './grpc-body.ts';
 import type { ExtAuthzOptions } from './options.ts';
 import { withEverySpelling } from './query-spellings.ts';
 
-/** @returns the CheckResponse; never rejects */
+/** @returns the CheckResponse; rejects with an RpcFailure only, and only with `compatibility: opa-envoy` */
 export type CheckHandler = (request: Uint8Array, call: ByteCall) => Promise<Uint8Array>;
 
 export interface CheckDeps {
@@ -27,6 +29,8 @@ export interface CheckDeps {
     certificate?: Uint8Array,
   ) => { readonly enrolled: boolean; mayAskFor(service: string): boolean };
   readonly options: ExtAuthzOptions;
+  /** of `options.protoDescriptorFile` */
+  readonly grpcMessages?: GrpcMessages;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: Metrics;
@@ -40,6 +44,8 @@ const DURATION_BUCKETS = [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005
 export function createCheckHandler(deps: CheckDeps): CheckHandler {
   const { clock, metrics, options } = deps;
   const log = createCheckLog(deps.logger, options);
+  const answers = createAnswers(options);
+  const reading = readingOf(deps);
   const newDecisionId = deps.newDecisionId ?? randomUUID;
   const checks = metrics.counter('chancery_checks_total', 'Checks answered', ['effect', 'reason']);
   const durations = metrics.histogram(
@@ -73,13 +79,13 @@ export function createCheckHandler(deps: CheckDeps): CheckHandler {
         throw new Failure('overloaded', 'too many Checks are in progress');
       const atMs = deadlineOf(call);
       const claims = deps.peerClaims(call.peer, call.certificate);
-      asked = fromCheckRequest(request, { identityFields: claims.enrolled });
+      asked = fromCheckRequest(request, { identityFields: claims.enrolled }, reading);
       const service = asked.contextExtension('service');
       if (service !== undefined && !claims.mayAskFor(service)) {
         throw new Failure('peer_mismatch', 'the node of the certificate does not serve this service');
       }
       const decision = await decide(asked, call, atMs);
-      const response = toCheckResponse(decision, decisionId);
+      const response = answers.decided(decision, decisionId, asked);
       checks.add({ effect: decision.effect, reason: decision.reason });
       if (decision.effect === 'deny') log.denied(decisionId, decision, asked);
       return response;
@@ -87,12 +93,17 @@ export function createCheckHandler(deps: CheckDeps): CheckHandler {
       const failure = Failure.from(thrown);
       checks.add({ effect: 'failure', reason: failure.code });
       log.failed(decisionId, failure, asked);
-      return toFailureResponse(failure, decisionId);
+      return answers.failed(failure, decisionId, asked);
     } finally {
       inProgress -= 1;
       durations.observe((performance.now() - startedMs) / 1000);
     }
   };
+}
+
+function readingOf({ options, grpcMessages: messages }: CheckDeps): Reading {
+  const { parseErrors = 'refuse', parseBodies = true, maxInflatedBytes } = options;
+  return { parseErrors, parseBodies, grpc: { messages, maxInflatedBytes } };
 }
 
 /** What `AbortSignal.timeout` takes; a caller may name any deadline. */

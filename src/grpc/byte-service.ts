@@ -9,8 +9,8 @@ import type {
   ServiceDefinition,
   UntypedServiceImplementation,
 } from '@grpc/grpc-js';
-import { Failure } from '../core/failure.ts';
-import { toGrpcStatus } from './status.ts';
+import type { Failure } from '../core/failure.ts';
+import { thrownToGrpcStatus, toGrpcStatus } from './status.ts';
 
 /** A service with its handlers, ready for `createGrpcServer`. */
 export interface GrpcService {
@@ -35,12 +35,12 @@ export interface ByteCall {
 export type UnaryHandler = (request: Uint8Array, call: ByteCall) => Promise<Uint8Array>;
 export type ByteStream = ServerDuplexStream<Uint8Array, Uint8Array>;
 
-/** What the handler throws becomes the gRPC status of its Failure. */
+/** What the handler throws becomes the gRPC status of its Failure, or that of an RpcFailure. */
 export function unaryService(name: string, method: string, handler: UnaryHandler): GrpcService {
   const handle: handleUnaryCall<Uint8Array, Uint8Array> = (call, callback) => {
     handler(call.request, toByteCall(call)).then(
       (response) => callback(null, response),
-      (thrown: unknown) => callback(toGrpcStatus(Failure.from(thrown))),
+      (thrown: unknown) => callback(thrownToGrpcStatus(thrown)),
     );
   };
   return byteService(name, { [method]: handle }, false);

@@ -9,6 +9,8 @@ const digest = Type.Unsafe<Digest>({ type: 'string', pattern: '^sha256:[0-9a-f]{
  *
  * `metering`: version of the units that the artefact counts; absent: it counts none, and is metered when it is loaded.
  * `smokeUnits`: what each smoke case has cost.
+ * `inputs`: the parts of `input` that it can read, as paths of member names; absent: all of it.
+ * `builtins`: the built-in functions that it asks its host for.
  */
 export const revisionBodySchema = Type.Object({
   policy: Type.String(),
@@ -21,6 +23,8 @@ export const revisionBodySchema = Type.Object({
   tests: Type.Integer(),
   metering: Type.Optional(Type.Integer()),
   smokeUnits: Type.Optional(Type.Array(Type.Integer())),
+  inputs: Type.Optional(Type.Array(Type.Array(Type.String()))),
+  builtins: Type.Optional(Type.Array(Type.String())),
   request: Type.Optional(digest),
 });
 export type RevisionBody = Static<typeof revisionBodySchema>;

@@ -3,6 +3,7 @@
 import type { Clock } from '../core/clock.ts';
 import type { Digest } from '../core/digest.ts';
 import { Failure } from '../core/failure.ts';
+import { type InputReads, toInputReads } from '../core/input-reads.ts';
 import type { Blobs } from '../journal/journal.ts';
 import type { Evaluation, EvaluationCost } from './evaluator.ts';
 import { meteringOf } from './metering.ts';
@@ -16,6 +17,8 @@ export interface ActivePolicy {
   readonly name: string;
   readonly revision: Digest;
   readonly entrypoints: readonly string[];
+  /** what of its input it can read */
+  readonly reads: InputReads;
   /** of the release */
   readonly seq: number;
   /** see runner.ts */
@@ -66,6 +69,7 @@ export async function loadRelease(release: RecordedRelease, deps: LoadDeps): Pro
     revision,
     seq,
     entrypoints,
+    reads: toInputReads(published.body.inputs),
     inThread,
     evaluate: (entrypoint, input, deadlineMs) => runner.run(entrypoint, input, deadlineMs, deps.observe),
   };

@@ -114,7 +114,7 @@ const struct = fc.letrec<{ value: object; struct: object }>((tie) => ({
     { maxDepth: 5 },
     fc.constant({}),
     fc.constant({ nullValue: 'NULL_VALUE' }),
-    fc.double({ noNaN: true }).map((numberValue) => ({ numberValue })),
+    fc.double({ noNaN: true, noDefaultInfinity: true }).map((numberValue) => ({ numberValue })),
     text.map((stringValue) => ({ stringValue })),
     fc.boolean().map((boolValue) => ({ boolValue })),
     tie('struct').map((structValue) => ({ structValue })),

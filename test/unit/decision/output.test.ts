@@ -17,12 +17,14 @@ describe('a result', () => {
     expect(decide(true)).toEqual({
       effect: 'allow',
       reason: 'policy_allowed',
+      bare: true,
       obligations: NOTHING,
       dynamicMetadata: {},
     });
     expect(decide(false)).toEqual({
       effect: 'deny',
       reason: 'policy_denied',
+      bare: true,
       response: { status: 403, headers: [], body: '' },
       dynamicMetadata: {},
     });

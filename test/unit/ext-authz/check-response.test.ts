@@ -28,8 +28,10 @@ const option = (key: string, value: string, append_action?: string) => ({
 const OVERWRITE = 'OVERWRITE_IF_EXISTS_OR_ADD';
 
 describe('the CheckResponse of an allow', () => {
-  it('without obligations is status 0 and the decision id', () => {
-    expect(answerTo(allow())).toEqual({ status: {}, dynamic_metadata: DECISION_ID });
+  it('that is a bare true is status 0 and the decision id, and has an empty ok_response else', () => {
+    const bare = { status: {}, dynamic_metadata: DECISION_ID };
+    expect(answerTo({ ...allow(), bare: true })).toEqual(bare);
+    expect(answerTo(allow())).toEqual({ ...bare, http_response: 'ok_response', ok_response: {} });
   });
 
   it('overwrites with the first value of a request header and appends the others', () => {

@@ -4,7 +4,9 @@ import { parseBody } from '../../../src/ext-authz/parsed-body.ts';
 function parse(headers: Record<string, string>, body: string | Uint8Array) {
   return parseBody({
     header: (name) => headers[name],
-    bytes: typeof body === 'string' ? Buffer.from(body) : body,
+    bytes: Buffer.from(body as string),
+    rawBytes: Buffer.from(body as string),
+    path: ['pkg.Service', 'Method'],
   });
 }
 const JSON_TYPE = { 'content-type': 'application/json' };
@@ -29,7 +31,12 @@ describe('parseBody', () => {
       { json: '[1]', truncated: false },
     ],
     ['gRPC', { 'content-type': 'application/grpc', 'content-length': 'x' }, 'abc', NOTHING],
-    ['a form', { 'content-type': 'application/x-www-form-urlencoded' }, 'a=1', NOTHING],
+    [
+      'a form',
+      { 'content-type': 'application/x-www-form-urlencoded' },
+      'a=1',
+      { json: '{"a":["1"]}', truncated: false },
+    ],
     [
       'a form that was cut off',
       { 'content-type': 'application/x-www-form-urlencoded', 'content-length': '4' },
