@@ -40,6 +40,7 @@ async function start(world: World): Promise<{ client: CheckClient; metrics: () =
         name,
         revision: 'r',
         seq: 7,
+        reads: true,
         evaluate: (_entrypoint, input) =>
           (world.evaluate ?? (() => result(true)))(JSON.parse(Buffer.from(input).toString())),
       }),

@@ -47,6 +47,7 @@ async function run(world: World) {
               name,
               revision: 'r',
               seq: 7,
+              reads: true,
               evaluate: (entrypoint, input) => {
                 events.push(`evaluate ${name} ${entrypoint} ${Buffer.from(input).toString()}`);
                 world.evaluate?.();
