@@ -5,11 +5,12 @@ import { digests } from './digests.ts';
 import { encoding } from './encoding.ts';
 import { type Family, isBuiltinError } from './implementation.ts';
 import { json } from './json.ts';
+import { jwt } from './jwt.ts';
 import { parseText } from './parse-text.ts';
 import { urlquery } from './urlquery.ts';
 import { writeText } from './write-text.ts';
 
-const FAMILIES: readonly Family[] = [json, encoding, urlquery, digests];
+const FAMILIES: readonly Family[] = [json, encoding, urlquery, digests, jwt];
 
 const implementations = new Map(FAMILIES.flatMap((family) => Object.entries(family)));
 

@@ -53,8 +53,14 @@ const ROWS: readonly Row[] = [
   { source: 'host', names: 'urlquery.decode urlquery.decode_object urlquery.encode urlquery.encode_object' },
   { source: 'host', names: 'crypto.md5 crypto.sha1 crypto.sha256 crypto.hmac.equal' },
   { source: 'host', names: 'crypto.hmac.md5 crypto.hmac.sha1 crypto.hmac.sha256 crypto.hmac.sha512' },
+  { source: 'host', names: 'io.jwt.decode io.jwt.decode_verify io.jwt.verify_eddsa' },
+  { source: 'host', names: 'io.jwt.verify_hs256 io.jwt.verify_hs384 io.jwt.verify_hs512' },
+  { source: 'host', names: 'io.jwt.verify_rs256 io.jwt.verify_rs384 io.jwt.verify_rs512' },
+  { source: 'host', names: 'io.jwt.verify_ps256 io.jwt.verify_ps384 io.jwt.verify_ps512' },
+  { source: 'host', names: 'io.jwt.verify_es256 io.jwt.verify_es384 io.jwt.verify_es512' },
 
   // OPA's own, in a worker
+  { source: 'go', names: 'io.jwt.encode_sign io.jwt.encode_sign_raw' },
   {
     source: 'go',
     names: 'bits.and bits.lsh bits.negate bits.or bits.rsh bits.xor div format_int to_number',
@@ -74,11 +80,6 @@ const ROWS: readonly Row[] = [
     source: 'go',
     names: 'regex.find_n regex.globs_match regex.replace regex.split regex.template_match glob.quote_meta',
   },
-  { source: 'go', names: 'io.jwt.decode io.jwt.decode_verify io.jwt.encode_sign io.jwt.encode_sign_raw' },
-  { source: 'go', names: 'io.jwt.verify_hs256 io.jwt.verify_hs384 io.jwt.verify_hs512 io.jwt.verify_eddsa' },
-  { source: 'go', names: 'io.jwt.verify_rs256 io.jwt.verify_rs384 io.jwt.verify_rs512' },
-  { source: 'go', names: 'io.jwt.verify_ps256 io.jwt.verify_ps384 io.jwt.verify_ps512' },
-  { source: 'go', names: 'io.jwt.verify_es256 io.jwt.verify_es384 io.jwt.verify_es512' },
   {
     source: 'go',
     names: 'time.now_ns time.add_date time.clock time.date time.diff time.format time.weekday',
