@@ -21,9 +21,13 @@ function parse(text: string): Version | undefined {
   const [core, preRelease] = cut(withoutMetadata, '-');
   if (preRelease !== undefined && !isPreRelease(preRelease)) return undefined;
   const numbers = core.split('.');
-  if (numbers.length !== 3 || !numbers.every((each) => NUMERIC.test(each) && BigInt(each) <= MOST))
-    return undefined;
+  if (numbers.length !== 3 || !numbers.every((each) => NUMERIC.test(each) && isInt64(each))) return undefined;
   return { numbers: numbers.map(BigInt), preRelease: preRelease ?? '' };
+}
+
+/** Very long digits are not read: that takes the square of their number. */
+function isInt64(digits: string): boolean {
+  return digits.length <= 19 && BigInt(digits) <= MOST;
 }
 
 function cut(text: string, separator: string): readonly [string, string | undefined] {
@@ -62,8 +66,8 @@ function compareIdentifiers(a: string, b: string): number {
 }
 
 function clamped(digits: string): bigint {
-  const number = BigInt(digits);
-  return number > MOST ? MOST : number;
+  const significant = digits.replace(/^0+/, '');
+  return isInt64(significant) ? BigInt(significant) : MOST;
 }
 
 export const semver: Family = {
