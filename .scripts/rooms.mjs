@@ -47,7 +47,7 @@ export const libraries = {
   '^(pino|prom-client)$': ['telemetry'],
   '^@grpc/|^@bufbuild/|^grpc-health-check$': ['grpc'],
   '^jose$': ['identity', 'dev'],
-  '^lru-cache$': ['identity'],
+  '^lru-cache$': ['identity', 'builtins'],
   '^@peculiar/x509$|^reflect-metadata$': ['identity'],
   '^@open-policy-agent/opa-wasm$|^modern-tar$': ['policy'],
   '^fastify$|^@fastify/': ['admin'],

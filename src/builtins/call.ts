@@ -1,15 +1,20 @@
 /** The front door of the room: answers the calls that TypeScript answers. */
 import { Failure } from '../core/failure.ts';
 import type { CallBuiltin } from './builtin.ts';
+import { clock } from './clock.ts';
 import { digests } from './digests.ts';
 import { encoding } from './encoding.ts';
 import { type Family, isBuiltinError } from './implementation.ts';
 import { json } from './json.ts';
+import { jwt } from './jwt.ts';
+import { objects } from './objects.ts';
 import { parseText } from './parse-text.ts';
+import { semver } from './semver.ts';
+import { strings } from './strings.ts';
 import { urlquery } from './urlquery.ts';
 import { writeText } from './write-text.ts';
 
-const FAMILIES: readonly Family[] = [json, encoding, urlquery, digests];
+const FAMILIES: readonly Family[] = [json, encoding, urlquery, digests, jwt, clock, strings, semver, objects];
 
 const implementations = new Map(FAMILIES.flatMap((family) => Object.entries(family)));
 

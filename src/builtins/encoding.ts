@@ -9,7 +9,7 @@ const BASE64URL = /^(?:[A-Za-z0-9_-]{4})*(?:[A-Za-z0-9_-]{2}==|[A-Za-z0-9_-]{3}=
 const HEX = /^(?:[0-9A-Fa-f]{2})*$/;
 
 /** @returns undefined  for what is no base64 */
-function decodeBase64(text: string): Buffer | undefined {
+export function decodeBase64(text: string): Buffer | undefined {
   const joined = text.replace(LINE_BREAKS, '');
   return BASE64.test(joined) ? Buffer.from(joined, 'base64') : undefined;
 }

@@ -3,8 +3,8 @@ export const ARTEFACT = {
   opa: '1.22.2',
   go: 'go1.26.8',
   /** SHA-256 of the module that Go built */
-  wasm: 'sha256:6b46b824691d52232fa34463216c95b09df4333e74af70d9302db6f444c93a3c',
-  wasmBytes: 41_076_124,
+  wasm: 'sha256:d405856c4de64d0dc1d3285048d5a03f1c9251e00691fd43382aabb2ba65ac74',
+  wasmBytes: 39_703_881,
   /** SHA-256 of toolchain.wasm.br */
-  compressed: 'sha256:712dce0f7a7532d9526b17ffcdf41e0cdd3d3da8bc76271be8735c42d7485ad2',
+  compressed: 'sha256:24fb2e948645e86b19bda9e2aeb2169218494b6daee4c3be5f9a97c5b235817f',
 } as const;

@@ -12,6 +12,8 @@ export interface RegoSource {
   readonly data?: object;
   /** built-in functions that the modules may call, without which they are refused; tests may call all of OPA's */
   readonly builtins: readonly string[];
+  /** of these: which the host is to answer although the compiled module could itself; default: none */
+  readonly host?: readonly string[];
 }
 
 export interface CompileRequest extends RegoSource {
@@ -23,6 +25,38 @@ export interface Compiled {
   readonly wasm: Uint8Array;
   /** in the order of the module's entrypoint numbers */
   readonly entrypoints: readonly string[];
+  /** that the module calls, by name */
+  readonly builtins: readonly ReachedBuiltin[];
+  /**
+   * What of `input` the entrypoints can read: paths of member names, none a prefix of another. A path ends where
+   * something other than a constant name follows, or where a document is used whole; `[[]]`: all of it may be read.
+   */
+  readonly inputs: readonly (readonly string[])[];
+}
+/** `import`: the name under which the module asks its host; without it the module answers itself. */
+export interface ReachedBuiltin {
+  readonly name: string;
+  /** `host.<name>` if the module could answer itself, else the name */
+  readonly import?: string;
+}
+
+/** A call of OPA's own implementation of a built-in. */
+export interface BuiltinRequest {
+  readonly name: string;
+  /** Rego text */
+  readonly args: readonly string[];
+  /** nanoseconds since the epoch, in decimal digits: what `time.now_ns` says, and what a token is held against */
+  readonly nowNs: string;
+  /** base64; what the call takes for random bytes, by default the system's */
+  readonly seed?: string;
+}
+/** `text`: the value as Rego text; without it the call is undefined. */
+export interface BuiltinResult {
+  readonly text?: string;
+  /** what ends the evaluation */
+  readonly halt?: RegoIssue;
+  /** why the call is undefined; OPA says it in strict mode only */
+  readonly error?: RegoIssue;
 }
 
 export interface TestRequest extends RegoSource {
@@ -87,12 +121,10 @@ export interface RegoIssue {
 export interface Calls {
   version: [request: object, result: ToolchainVersion];
   check: [request: RegoSource, result: { readonly ok: true }];
-  compile: [
-    request: CompileRequest,
-    result: { readonly wasm: string; readonly entrypoints: readonly string[] },
-  ];
+  compile: [request: CompileRequest, result: Omit<Compiled, 'wasm'> & { readonly wasm: string }];
   test: [request: TestRequest, result: TestReport];
   evaluate: [request: EvaluateRequest, result: { readonly outcomes: readonly Evaluated[] }];
+  builtin: [request: BuiltinRequest, result: BuiltinResult];
 }
 export type CallName = keyof Calls;
 

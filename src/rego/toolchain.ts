@@ -77,8 +77,8 @@ export function createToolchain(
       await call('check', source, signal);
     },
     async compile(request, signal) {
-      const { wasm, entrypoints } = await call('compile', request, signal);
-      return { wasm: Uint8Array.fromBase64(wasm), entrypoints };
+      const { wasm, ...compiled } = await call('compile', request, signal);
+      return { wasm: Uint8Array.fromBase64(wasm), ...compiled };
     },
     test: (request, signal) => call('test', request, signal),
     evaluate: async (request, signal) => (await call('evaluate', request, signal)).outcomes,

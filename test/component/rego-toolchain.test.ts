@@ -99,13 +99,6 @@ describe('checking a policy', () => {
     expect(issues).toEqual([expect.objectContaining({ file: 'a_test.rego', line: 3, column: 11 })]);
   });
 
-  it('refuses a function replaced by `with` outside a test, which WASM would apply to the wrong target', async () => {
-    const text = 'package a\n\nf(x) := x\n\nallow if f(1) == 2 with f as 2\n';
-    expect(await issuesOf({ 'a.rego': text })).toEqual([
-      expect.objectContaining({ file: 'a.rego', line: 5, code: 'rego_compile_error' }),
-    ]);
-  });
-
   it('refuses data that hides a rule', async () => {
     const issues = await issuesOf({ 'a.rego': 'package a\n\nallow := true\n' }, { a: { allow: false } });
     expect(issues).toEqual([

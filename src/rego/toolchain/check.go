@@ -36,33 +36,12 @@ func (s Source) check() (*checkedPolicy, []Issue) {
 	if issues != nil {
 		return nil, issues
 	}
-	if issues := replacedFunctions(compiler); issues != nil {
-		return nil, issues
-	}
 	if len(policy) < len(parsed) {
 		if _, issues := compileChecked(parsed, ast.CapabilitiesForThisVersion(), store); issues != nil {
 			return nil, issues
 		}
 	}
 	return &checkedPolicy{modules: policy, compiler: compiler, store: store}, nil
-}
-
-// replacedFunctions finds `with f as …` outside tests. The WASM planner applies it to the wrong target when an
-// input or data replacement follows in the same expression, and says nothing (seen with OPA 1.9).
-func replacedFunctions(compiler *ast.Compiler) []Issue {
-	var found ast.Errors
-	for _, module := range compiler.Modules {
-		ast.WalkWiths(module, func(with *ast.With) bool {
-			if target, ok := with.Target.Value.(ast.Ref); ok && isFunction(target, compiler) {
-				found = append(found, ast.NewError(ast.CompileErr, with.Location, "a function can be replaced by `with` in tests only"))
-			}
-			return false
-		})
-	}
-	if found == nil {
-		return nil
-	}
-	return toIssues(found)
 }
 
 func isFunction(target ast.Ref, compiler *ast.Compiler) bool {

@@ -1,14 +1,12 @@
 package main
 
 import (
-	"context"
 	"fmt"
+	"slices"
 	"strings"
 
+	"github.com/open-policy-agent/opa/internal/planner"
 	"github.com/open-policy-agent/opa/v1/ast"
-	"github.com/open-policy-agent/opa/v1/bundle"
-	"github.com/open-policy-agent/opa/v1/compile"
-	"github.com/open-policy-agent/opa/v1/util"
 )
 
 type compileRequest struct {
@@ -20,9 +18,12 @@ type compileRequest struct {
 type compileResult struct {
 	Wasm        []byte   `json:"wasm"`
 	Entrypoints []string `json:"entrypoints"`
+	// by name
+	Builtins []reachedBuiltin `json:"builtins"`
+	// paths below `input` that can be read: of strings, none a prefix of another
+	Inputs [][]string `json:"inputs"`
 }
 
-// compileToWasm never optimises: above level 0 the optimiser takes data for constant, and data is set at run time.
 func compileToWasm(request compileRequest) Answer {
 	checked, issues := request.check()
 	if issues != nil {
@@ -31,34 +32,49 @@ func compileToWasm(request compileRequest) Answer {
 	if issues := missingEntrypoints(request.Entrypoints, checked.compiler); issues != nil {
 		return Answer{Issues: issues}
 	}
-	source := &bundle.Bundle{Data: map[string]any{}}
-	source.SetRegoVersion(ast.RegoV1)
-	source.Manifest.Init()
-	for _, name := range util.KeysSorted(checked.modules) {
-		source.Modules = append(source.Modules, bundle.ModuleFile{
-			URL: name, Path: name, Parsed: checked.modules[name], Raw: []byte(request.Modules[name]),
-		})
-	}
-	compiler := compile.New().
-		WithTarget(compile.TargetWasm).
-		WithRegoVersion(ast.RegoV1).
-		WithCapabilities(request.capabilities()).
-		WithEntrypoints(request.Entrypoints...).
-		WithPruneUnused(true).
-		WithOptimizationLevel(0).
-		WithBundle(source)
-	if err := compiler.Build(context.Background()); err != nil {
+	entrypoints := withoutRepetition(request.Entrypoints)
+	queries, err := entrypointQueries(checked.compiler, entrypoints)
+	if err != nil {
 		return Answer{Issues: toIssues(err)}
 	}
-	built := compiler.Bundle()
-	result := compileResult{Wasm: built.WasmModules[0].Raw}
-	for _, resolver := range built.Manifest.WasmResolvers {
-		result.Entrypoints = append(result.Entrypoints, resolver.Entrypoint)
+	answer := emit(checked.compiler, queries, request.capabilities().Builtins, request.Host)
+	if result, ok := answer.Result.(compileResult); ok {
+		result.Entrypoints = entrypoints
+		result.Inputs = inputPaths(checked.compiler, entrypoints)
+		answer.Result = result
 	}
-	return Answer{Result: result}
+	return answer
+}
+
+// emit plans the queries, redirects built-ins and writes the module.
+func emit(compiler *ast.Compiler, queries []planner.QuerySet, builtins []*ast.Builtin, host []string) Answer {
+	policy, err := planPolicy(compiler, queries, builtins)
+	if err != nil {
+		return Answer{Issues: toIssues(err)}
+	}
+	reached := redirect(policy, host)
+	wasm, err := writeWasm(policy)
+	if err != nil {
+		return Answer{Issues: toIssues(err)}
+	}
+	return Answer{Result: compileResult{Wasm: wasm, Builtins: reached}}
+}
+
+// withoutRepetition keeps the first of each.
+func withoutRepetition(entrypoints []string) []string {
+	kept := make([]string, 0, len(entrypoints))
+	for _, entrypoint := range entrypoints {
+		if !slices.Contains(kept, entrypoint) {
+			kept = append(kept, entrypoint)
+		}
+	}
+	return kept
 }
 
 func missingEntrypoints(entrypoints []string, compiler *ast.Compiler) []Issue {
+	if len(entrypoints) == 0 {
+		return []Issue{{Code: "entrypoint_undefined", Message: "an entrypoint is needed"}}
+	}
 	var issues []Issue
 	for index, entrypoint := range entrypoints {
 		if len(compiler.GetRules(toRef(entrypoint))) == 0 {

@@ -1,4 +1,4 @@
-module chancery.invalid/toolchain
+module github.com/open-policy-agent/opa/chancery
 
 go 1.26.0
 

@@ -1,36 +1,12 @@
 // The toolchain is OPA's own compiler, test runner and evaluator, built as one WebAssembly module (target wasip1,
-// reactor) so that nobody who runs Chancery needs an `opa` binary. It has two functions: `alloc` gives room for a
-// request, `handle` answers it; both sides speak JSON. The host is ../worker.ts.
+// reactor) so that nobody who runs Chancery needs an `opa` binary: reactor.go. Built for the machine itself it answers
+// the same requests line by line, for tests: lines.go. Both sides speak JSON.
 package main
 
 import (
 	"encoding/json"
 	"fmt"
-	"unsafe"
 )
-
-// What the host has been given an address of; without a reference the garbage collector would take it.
-var request, response []byte
-
-//go:wasmexport alloc
-func alloc(size uint32) unsafe.Pointer {
-	request = make([]byte, max(size, 1))
-	return unsafe.Pointer(unsafe.SliceData(request))
-}
-
-// handle answers the request of `size` bytes that lies where alloc said: address in the upper, length in the
-// lower 32 bits.
-//
-//go:wasmexport handle
-func handle(size uint32) uint64 {
-	response = answer(request[:size])
-	request = nil
-	address := uint64(uintptr(unsafe.Pointer(unsafe.SliceData(response))))
-	return address<<32 | uint64(len(response))
-}
-
-// A reactor starts nothing by itself.
-func main() {}
 
 // Issue is one thing that is wrong with the policy, and where.
 type Issue struct {
@@ -50,6 +26,9 @@ type Answer struct {
 	Issues []Issue `json:"issues,omitempty"`
 	Error  string  `json:"error,omitempty"`
 }
+
+// furtherRequests are those that only tests make: lines.go.
+var furtherRequests map[string]func([]byte) Answer
 
 func answer(bytes []byte) (encoded []byte) {
 	defer func() {
@@ -72,8 +51,13 @@ func answer(bytes []byte) (encoded []byte) {
 		return encode(respond(bytes, compileToWasm))
 	case "test":
 		return encode(respond(bytes, runTests))
+	case "builtin":
+		return encode(respond(bytes, callBuiltin))
 	case "evaluate":
 		return encode(respond(bytes, evaluate))
+	}
+	if further := furtherRequests[envelope.Do]; further != nil {
+		return encode(further(bytes))
 	}
 	return encode(Answer{Error: "unknown request " + envelope.Do})
 }

@@ -25,6 +25,8 @@ type Source struct {
 	Data json.RawMessage `json:"data"`
 	// the built-in functions that the modules may call; tests may call all of OPA's
 	Builtins []string `json:"builtins"`
+	// of these: which the host answers although the compiled module could itself
+	Host []string `json:"host"`
 }
 
 const (
@@ -73,7 +75,7 @@ func (s Source) capabilities() *ast.Capabilities {
 		return builtin.Name != builtinPrint && !slices.Contains(s.Builtins, builtin.Name)
 	})
 	for index, builtin := range restricted.Builtins {
-		if builtin.Name == ast.Concat.Name {
+		if builtin.Name == ast.Concat.Name && !slices.Contains(s.Host, builtin.Name) {
 			restricted.Builtins[index] = concatOfArray()
 		}
 	}
@@ -81,7 +83,8 @@ func (s Source) capabilities() *ast.Capabilities {
 	return restricted
 }
 
-// concatOfArray is `concat` without sets: WASM takes their members in another order than OPA's evaluator.
+// concatOfArray is `concat` without sets, where the host does not answer it: WASM takes their members in another order
+// than OPA's evaluator.
 func concatOfArray() *ast.Builtin {
 	narrowed := *ast.Concat
 	narrowed.Decl = types.NewFunction(types.Args(types.S, types.NewArray(nil, types.S)), types.S)

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/open-policy-agent/opa/internal/compiler/wasm"
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/ir"
+)
+
+// The name under which a module imports a built-in that it could bring itself.
+const hostPrefix = "host."
+
+// reachedBuiltin is one that the module calls.
+type reachedBuiltin struct {
+	Name string `json:"name"`
+	// under which the module asks the host for it, if it does
+	Import string `json:"import,omitempty"`
+}
+
+// redirect makes the module ask the host for the built-ins that it could answer itself but should not. It changes the
+// plan, not the policy: a call in the plan is one of that very built-in, whatever the policy's names, imports and
+// replacements are.
+func redirect(policy *ir.Policy, host []string) []reachedBuiltin {
+	redirected := map[string]string{}
+	reached := make([]reachedBuiltin, 0, len(policy.Static.BuiltinFuncs))
+	for _, builtin := range policy.Static.BuiltinFuncs {
+		each := reachedBuiltin{Name: builtin.Name}
+		switch {
+		case !wasm.IsWasmEnabled(builtin.Name):
+			each.Import = builtin.Name
+		case slices.Contains(host, builtin.Name):
+			each.Import = hostPrefix + builtin.Name
+			redirected[builtin.Name] = each.Import
+			builtin.Name = each.Import
+		}
+		reached = append(reached, each)
+	}
+	if len(redirected) > 0 {
+		rewriteCalls(policy, func(call *ir.CallStmt) []ir.Stmt {
+			name, ok := redirected[call.Func]
+			switch {
+			case !ok:
+				return []ir.Stmt{call}
+			case call.Func == ast.Concat.Name:
+				return concatByType(call, name)
+			}
+			call.Func = name
+			return []ir.Stmt{call}
+		})
+	}
+	slices.SortFunc(reached, func(a, b reachedBuiltin) int { return cmp.Compare(a.Name, b.Name) })
+	return reached
+}
+
+// concatByType asks the host for `concat` of a set alone: of an array the module's own is right. The type is looked at
+// where the call is made, as only there it is known.
+func concatByType(call *ir.CallStmt, name string) []ir.Stmt {
+	native, asked := *call, *call
+	asked.Func = name
+	collection := call.Args[1]
+	return []ir.Stmt{
+		&ir.ResetLocalStmt{Target: call.Result, Location: call.Location},
+		&ir.BlockStmt{Location: call.Location, Blocks: []*ir.Block{
+			{Stmts: []ir.Stmt{&ir.IsArrayStmt{Source: collection, Location: call.Location}, &native}},
+			{Stmts: []ir.Stmt{&ir.IsSetStmt{Source: collection, Location: call.Location}, &asked}},
+		}},
+		&ir.IsDefinedStmt{Source: call.Result, Location: call.Location},
+	}
+}
+
+// rewriteCalls replaces each call of a function of the plan or a built-in by statements.
+func rewriteCalls(policy *ir.Policy, rewrite func(*ir.CallStmt) []ir.Stmt) {
+	for _, plan := range policy.Plans.Plans {
+		rewriteBlocks(plan.Blocks, rewrite)
+	}
+	for _, function := range policy.Funcs.Funcs {
+		rewriteBlocks(function.Blocks, rewrite)
+	}
+}
+
+func rewriteBlocks(blocks []*ir.Block, rewrite func(*ir.CallStmt) []ir.Stmt) {
+	for _, block := range blocks {
+		statements := make([]ir.Stmt, 0, len(block.Stmts))
+		for _, statement := range block.Stmts {
+			switch statement := statement.(type) {
+			case *ir.CallStmt:
+				statements = append(statements, rewrite(statement)...)
+				continue
+			case *ir.BlockStmt:
+				rewriteBlocks(statement.Blocks, rewrite)
+			case *ir.ScanStmt:
+				rewriteBlocks([]*ir.Block{statement.Block}, rewrite)
+			case *ir.NotStmt:
+				rewriteBlocks([]*ir.Block{statement.Block}, rewrite)
+			case *ir.WithStmt:
+				rewriteBlocks([]*ir.Block{statement.Block}, rewrite)
+			}
+			statements = append(statements, statement)
+		}
+		block.Stmts = statements
+	}
+}
