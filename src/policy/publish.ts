@@ -8,7 +8,7 @@ import type { Draft } from '../journal/journal.ts';
 import type { TestCase } from '../rego/messages.ts';
 import { TOOLCHAIN_NAME, type Toolchain, toFailureIssue } from '../rego/toolchain.ts';
 import type { RevisionBody } from './bodies.ts';
-import { SUPPORTED_BUILTINS } from './builtins.ts';
+import { HOST_BUILTINS, SUPPORTED_BUILTINS } from './builtins.ts';
 import { METERING_VERSION } from './metering.ts';
 import { DEFAULT_MAX_UNITS } from './options.ts';
 import { runSmoke } from './smoke.ts';
@@ -54,7 +54,8 @@ export async function publishPolicy(
   const { maxToolchainMiB = DEFAULT_TOOLCHAIN_MIB } = deps;
   const { source, bytes, revision } = encodeSource(value);
   const rego = { modules: source.modules, data: source.data, builtins: SUPPORTED_BUILTINS };
-  const compiled = await toolchain.compile({ ...rego, entrypoints: source.entrypoints }, signal);
+  const { entrypoints } = source;
+  const compiled = await toolchain.compile({ ...rego, host: HOST_BUILTINS, entrypoints }, signal);
   const { tests } = await toolchain.test(rego, signal);
   reject('A test of the policy failed', tests.filter(hasFailed).map(toTestIssue));
   const smokeRequest = { wasm: compiled.wasm, source, maxMemoryMiB, maxUnits, maxToolchainMiB };
@@ -72,6 +73,8 @@ export async function publishPolicy(
     tests: tests.length,
     metering: METERING_VERSION,
     smokeUnits: [...units],
+    inputs: compiled.inputs.map((path) => [...path]),
+    builtins: compiled.builtins.filter((each) => each.import !== undefined).map(({ name }) => name),
   };
   const draft: Draft = { kind: 'policy.revision', body };
   return { revision, source: bytes, artefact: metered, body, draft };

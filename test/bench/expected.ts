@@ -1,7 +1,7 @@
 /** What OPA's own evaluator says about each request, and whether an answer of ours says the same. */
 import { isDeepStrictEqual } from 'node:util';
 import { Value } from 'typebox/value';
-import { SUPPORTED_BUILTINS } from '../../src/policy/builtins.ts';
+import { NATIVE_BUILTINS } from '../../src/policy/builtins.ts';
 import { readPolicyFolder } from '../../src/policy/folder.ts';
 import { type RegoOptions, regoOptions } from '../../src/rego/options.ts';
 import { createToolchain } from '../../src/rego/toolchain.ts';
@@ -39,7 +39,7 @@ export async function evaluateWithOpa(
   try {
     const { modules, data = {} } = readPolicyFolder(policyPath);
     const entrypoint = 'envoy/authz/allow';
-    const source = { modules, data, builtins: SUPPORTED_BUILTINS };
+    const source = { modules, data, builtins: NATIVE_BUILTINS };
     const outcomes = await toolchain.evaluate({ ...source, entrypoint, inputs });
     return outcomes.map(({ text, error }) => {
       if (error !== undefined) throw new Error(`OPA could not evaluate: ${error.message}`);

@@ -3,7 +3,7 @@
  * the same few lines; the ratio of each pair counts, since the speed of a machine changes from minute to minute. Both
  * answers are compared; one that differs makes the bench fail.
  */
-import { SUPPORTED_BUILTINS } from '../../src/policy/builtins.ts';
+import { NATIVE_BUILTINS } from '../../src/policy/builtins.ts';
 import { meterModule, UNITS_EXPORT } from '../../src/policy/metering.ts';
 import { DEFAULT_MAX_UNITS } from '../../src/policy/options.ts';
 import { createToolchain } from '../../src/rego/toolchain.ts';
@@ -44,7 +44,7 @@ try {
   for (const { name, rego, inputs } of policies) {
     const { wasm } = await toolchain.compile({
       modules: { 'p.rego': `package envoy.authz\n\n${rego}\n` },
-      builtins: SUPPORTED_BUILTINS,
+      builtins: NATIVE_BUILTINS,
       entrypoints: ['envoy/authz/allow'],
     });
     const metered = meterModule(wasm);

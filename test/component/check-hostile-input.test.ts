@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { Failure } from '../../src/core/failure.ts';
 import { toDecision } from '../../src/decision/output.ts';
 import { fromCheckRequest } from '../../src/ext-authz/check-request.ts';
-import { SUPPORTED_BUILTINS } from '../../src/policy/builtins.ts';
+import { NATIVE_BUILTINS } from '../../src/policy/builtins.ts';
 import type { Evaluator } from '../../src/policy/evaluator.ts';
 import { createToolchain } from '../../src/rego/toolchain.ts';
 import { aCheckRequest, encodeCheckRequest } from '../support/check-client.ts';
@@ -20,7 +20,7 @@ beforeAll(async () => {
   const toolchain = createToolchain({ callTimeoutMs: 30_000, maxQueued: 16, maxMemoryMiB: 512 });
   const { wasm } = await toolchain.compile({
     modules: { 'p.rego': POLICY },
-    builtins: SUPPORTED_BUILTINS,
+    builtins: NATIVE_BUILTINS,
     entrypoints: ['envoy/authz/allow'],
   });
   await toolchain.close();

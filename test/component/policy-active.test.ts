@@ -8,7 +8,7 @@ import { createMemoryBlobs } from '../../src/journal/memory-journal.ts';
 import { createActivePolicies } from '../../src/policy/active.ts';
 import { createPolicyAdministration } from '../../src/policy/administration.ts';
 import type { RevisionBody } from '../../src/policy/bodies.ts';
-import { SUPPORTED_BUILTINS } from '../../src/policy/builtins.ts';
+import { NATIVE_BUILTINS } from '../../src/policy/builtins.ts';
 import { createEvaluationPool } from '../../src/policy/evaluation-pool.ts';
 import { createPolicyState } from '../../src/policy/state.ts';
 import { createToolchain } from '../../src/rego/toolchain.ts';
@@ -219,7 +219,7 @@ describe('the active policies', () => {
   it('meter what was published before there were budgets, when they load it', async () => {
     const world = aWorld();
     const { modules } = allowing('GET');
-    const source = { modules, builtins: SUPPORTED_BUILTINS, entrypoints: [ENTRYPOINT] };
+    const source = { modules, builtins: NATIVE_BUILTINS, entrypoints: [ENTRYPOINT] };
     const { wasm } = await toolchain.compile(source);
     const { draft } = await world.administration.publish('p', { modules }, AbortSignal.timeout(30_000));
     const { metering: _metering, smokeUnits: _smokeUnits, ...older } = draft.body as RevisionBody;

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { CallBuiltin } from '../../src/builtins/builtin.ts';
 import { Failure } from '../../src/core/failure.ts';
 import type { Builtins } from '../../src/policy/builtin-port.ts';
-import { SUPPORTED_BUILTINS } from '../../src/policy/builtins.ts';
+import { NATIVE_BUILTINS } from '../../src/policy/builtins.ts';
 import type { Evaluator } from '../../src/policy/evaluator.ts';
 import { createToolchain } from '../../src/rego/toolchain.ts';
 import { meteredModule, anEvaluator as startEvaluator } from '../support/metered-evaluator.ts';
@@ -37,7 +37,7 @@ let module: WebAssembly.Module;
 beforeAll(async () => {
   const { wasm } = await toolchain.compile({
     modules: { 'p.rego': POLICY },
-    builtins: [...SUPPORTED_BUILTINS, ...HOSTED],
+    builtins: [...NATIVE_BUILTINS, ...HOSTED],
     entrypoints: RULES.map((rule) => `p/${rule}`),
   });
   module = meteredModule(wasm);

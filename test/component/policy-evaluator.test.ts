@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Failure } from '../../src/core/failure.ts';
-import { SUPPORTED_BUILTINS } from '../../src/policy/builtins.ts';
+import { NATIVE_BUILTINS } from '../../src/policy/builtins.ts';
 import type { Evaluator } from '../../src/policy/evaluator.ts';
 import { createToolchain } from '../../src/rego/toolchain.ts';
 import { meteredModule, anEvaluator as startEvaluator } from '../support/metered-evaluator.ts';
@@ -26,7 +26,7 @@ const ENTRYPOINTS = ['allow', 'echo', 'known', 'conflict', 'many', 'nothing_said
 const toolchain = createToolchain({ callTimeoutMs: 30_000, maxQueued: 16, maxMemoryMiB: 512 });
 let module: WebAssembly.Module;
 beforeAll(async () => {
-  const source = { modules: { 'p.rego': POLICY }, builtins: SUPPORTED_BUILTINS };
+  const source = { modules: { 'p.rego': POLICY }, builtins: NATIVE_BUILTINS };
   const { wasm } = await toolchain.compile({ ...source, entrypoints: ENTRYPOINTS });
   module = meteredModule(wasm);
 });

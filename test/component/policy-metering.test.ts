@@ -5,7 +5,7 @@ import { array, assert, constantFrom, jsonValue, property, record } from 'fast-c
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { toCanonicalJson } from '../../src/core/canonical-json.ts';
 import type { Json } from '../../src/core/json.ts';
-import { SUPPORTED_BUILTINS } from '../../src/policy/builtins.ts';
+import { NATIVE_BUILTINS } from '../../src/policy/builtins.ts';
 import { readPolicyFolder } from '../../src/policy/folder.ts';
 import { createToolchain } from '../../src/rego/toolchain.ts';
 import { anEvaluator, meteredModule } from '../support/metered-evaluator.ts';
@@ -19,7 +19,7 @@ afterAll(() => toolchain.close());
 async function compile(rego: string): Promise<Uint8Array> {
   const { wasm } = await toolchain.compile({
     modules: { 'p.rego': rego.startsWith('#') ? rego : `package envoy.authz\n\n${rego}\n` },
-    builtins: SUPPORTED_BUILTINS,
+    builtins: NATIVE_BUILTINS,
     entrypoints: [ENTRYPOINT],
   });
   return wasm;

@@ -1,7 +1,7 @@
 /** What would hold up the thread that answers Checks ends at its budget, and what fails harms nothing after it. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Failure } from '../../src/core/failure.ts';
-import { SUPPORTED_BUILTINS } from '../../src/policy/builtins.ts';
+import { NATIVE_BUILTINS } from '../../src/policy/builtins.ts';
 import type { EvaluationOutcome, Evaluator } from '../../src/policy/evaluator.ts';
 import { createToolchain } from '../../src/rego/toolchain.ts';
 import { anEvaluator, meteredModule, POLICY_LIMITS } from '../support/metered-evaluator.ts';
@@ -29,7 +29,7 @@ const toolchain = createToolchain({ callTimeoutMs: 30_000, maxQueued: 16, maxMem
 let module: WebAssembly.Module;
 beforeAll(async () => {
   const entrypoints = Object.keys(RULES).map((name) => `p/${name}`);
-  const source = { modules: { 'p.rego': POLICY }, builtins: SUPPORTED_BUILTINS, entrypoints };
+  const source = { modules: { 'p.rego': POLICY }, builtins: NATIVE_BUILTINS, entrypoints };
   module = meteredModule((await toolchain.compile(source)).wasm);
 });
 afterAll(() => toolchain.close());

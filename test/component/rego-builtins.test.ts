@@ -14,7 +14,7 @@ import {
 import { afterAll, describe, expect, it } from 'vitest';
 import { toCanonicalJson } from '../../src/core/canonical-json.ts';
 import { isJsonObject, type Json } from '../../src/core/json.ts';
-import { SUPPORTED_BUILTINS } from '../../src/policy/builtins.ts';
+import { NATIVE_BUILTINS } from '../../src/policy/builtins.ts';
 import { readPolicyFolder } from '../../src/policy/folder.ts';
 import type { Evaluated } from '../../src/rego/messages.ts';
 import { createToolchain } from '../../src/rego/toolchain.ts';
@@ -40,7 +40,7 @@ async function compareRules(rules: readonly string[], inputs: readonly string[])
   const lines = rules.map((rule, index) => `r${index} := ${rule}`);
   const wrapped = rules.map((_, index) => `"r${index}": [x | x := r${index}]`);
   const modules = { 't.rego': ['package t', ...lines].join('\n') };
-  const source = { builtins: SUPPORTED_BUILTINS, data: {} };
+  const source = { builtins: NATIVE_BUILTINS, data: {} };
   const entrypoints = rules.map((_, index) => `t/r${index}`);
   const { wasm } = await toolchain.compile({ ...source, modules, entrypoints });
   const evaluator = anEvaluator(meteredModule(wasm));
@@ -218,7 +218,7 @@ describe('a compiled policy and OPA itself', () => {
       'or',
     ];
     const text = [...ON_A_STRING, ...WITHOUT_INPUT].join('\n');
-    const missed = SUPPORTED_BUILTINS.filter(
+    const missed = NATIVE_BUILTINS.filter(
       (name) => !name.startsWith('internal.') && !infix.includes(name),
     );
     expect(missed.filter((name) => !text.includes(`${name}(`))).toEqual([]);
@@ -228,7 +228,7 @@ describe('a compiled policy and OPA itself', () => {
     const { modules } = readPolicyFolder(
       fileURLToPath(new URL('../../policies/quickstart', import.meta.url)),
     );
-    const source = { modules, data: {}, builtins: SUPPORTED_BUILTINS };
+    const source = { modules, data: {}, builtins: NATIVE_BUILTINS };
     const { wasm, entrypoints } = await toolchain.compile({ ...source, entrypoints: ['envoy/authz/allow'] });
     const [entrypoint = ''] = entrypoints;
     const evaluator = anEvaluator(meteredModule(wasm));
@@ -270,7 +270,7 @@ describe('a compiled policy and OPA itself', () => {
     const { modules } = readPolicyFolder(
       fileURLToPath(new URL('../../policies/quickstart', import.meta.url)),
     );
-    const report = await toolchain.test({ modules, builtins: SUPPORTED_BUILTINS, coverage: true });
+    const report = await toolchain.test({ modules, builtins: NATIVE_BUILTINS, coverage: true });
     expect(report.coverage).toEqual({ percent: 100, notCovered: [] });
     expect(report.tests.map(({ outcome }) => outcome)).toEqual(report.tests.map(() => 'pass'));
   });

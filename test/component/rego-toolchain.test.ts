@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { Failure, type FailureIssue } from '../../src/core/failure.ts';
-import { SUPPORTED_BUILTINS } from '../../src/policy/builtins.ts';
+import { NATIVE_BUILTINS } from '../../src/policy/builtins.ts';
 import { ARTEFACT } from '../../src/rego/artefact.ts';
 import { createToolchain } from '../../src/rego/toolchain.ts';
 import { silentLogger } from '../../src/telemetry/logger.ts';
@@ -24,7 +24,7 @@ const toolchain = createToolchain(OPTIONS);
 afterAll(() => toolchain.close());
 
 function source(modules: Record<string, string>, data: object = {}) {
-  return { modules, data, builtins: SUPPORTED_BUILTINS };
+  return { modules, data, builtins: NATIVE_BUILTINS };
 }
 
 async function failureOf(promise: Promise<unknown>): Promise<Failure> {
