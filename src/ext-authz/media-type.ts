@@ -60,17 +60,13 @@ function readParameters(text: string, start: number): Map<string, string> {
     if (text[at] !== '=') throw invalidParameter();
     at += 1;
     take(SPACE);
-    const value = text[at] === '"' ? quotedAt(text, at) : tokenAt(take(TOKEN), at);
-    at = value.end;
-    if ((parameters.get(name) ?? value.text) !== value.text)
-      throw new ParseFailure('mime: duplicate parameter name');
-    parameters.set(name, value.text);
+    const quoted = text[at] === '"' ? quotedAt(text, at) : undefined;
+    const value = quoted?.text ?? take(TOKEN);
+    if (quoted === undefined && value === '') throw invalidParameter();
+    at = quoted?.end ?? at;
+    if ((parameters.get(name) ?? value) !== value) throw new ParseFailure('mime: duplicate parameter name');
+    parameters.set(name, value);
   }
-}
-
-function tokenAt(token: string, end: number): { readonly text: string; readonly end: number } {
-  if (token === '') throw invalidParameter();
-  return { text: token, end: end + token.length };
 }
 
 function quotedAt(text: string, start: number): { readonly text: string; readonly end: number } {

@@ -11,13 +11,21 @@ export interface CheckPort {
   close(): Promise<void>;
 }
 
-/** @param set  as `--set`: `authz.maxMessageBytes=…` */
-export async function startCheckPort(rego: string, set: readonly string[] = []): Promise<CheckPort> {
+/**
+ * @param rego  one module, or several by name
+ * @param set  as `--set`: `authz.maxMessageBytes=…`
+ */
+export async function startCheckPort(
+  rego: string | Readonly<Record<string, string>>,
+  set: readonly string[] = [],
+): Promise<CheckPort> {
   const listeners = ['authz', 'control', 'admin', 'ops'].map((listener) => `${listener}.port=0`);
   const app: App = await startApp({
     config: loadConfig({ set: [...listeners, 'drainSeconds=0', ...set] }),
     logger: silentLogger,
-    policies: [{ name: 'only', source: { modules: { 'policy.rego': rego } } }],
+    policies: [
+      { name: 'only', source: { modules: typeof rego === 'string' ? { 'policy.rego': rego } : rego } },
+    ],
   });
   const port = app.ports.authz ?? 0;
   const client = createCheckClient(`127.0.0.1:${port}`);
