@@ -4,7 +4,7 @@
  * No step can turn into an allow by failing: whatever is thrown is "could not decide", which the caller denies.
  */
 import type { AuthorizationRequest } from '../core/authorization-request.ts';
-import type { Decision } from '../core/decision.ts';
+import type { DecidedBy, Decision } from '../core/decision.ts';
 import { Failure } from '../core/failure.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { AuthenticateMode, Principal } from '../core/principal.ts';
@@ -20,6 +20,8 @@ export interface RunningPolicy {
   readonly seq: number;
   /** @param input  JSON in UTF-8. Throws when it cannot be evaluated. */
   evaluate(entrypoint: string, input: Uint8Array): RawResult;
+  /** of the last evaluation, in units of `policy/metering.ts` */
+  lastCost?(): { readonly units: number };
 }
 
 export interface RunningPolicies {
@@ -46,7 +48,23 @@ export interface DecideDeps {
   ) => Promise<Principal | 'authentication_required'>;
 }
 
+/** What was found out on the way, also of a Check that ends without a decision: for the decision log. */
+export interface DecisionNotes {
+  selection?: Selection;
+  /** `input.identity` */
+  identity?: JsonObject;
+  decidedBy?: DecidedBy;
+  result?: RawResult;
+  /** what built-ins said that say something else each time, as OPA records it */
+  ndBuiltinCache?: JsonObject;
+  units?: number;
+  /** `performance.now()` when each step was done */
+  authenticatedAtMs?: number;
+  evaluatedAtMs?: number;
+}
+
 /**
+ * @param notes  filled on the way
  * @throws Failure  when no decision can be made: credential_*, issuer_*, peer_mismatch, policy_not_loaded,
  *         policy_failed, request_malformed, deadline_exceeded
  */
@@ -54,9 +72,11 @@ export async function decide(
   request: AuthorizationRequest,
   deps: DecideDeps,
   deadline: Deadline,
+  notes: DecisionNotes = {},
 ): Promise<Decision> {
   const selection = selectPolicy(request, deps.registry, () => deps.policies.releasedNames());
   if (selection === 'selector_mismatch') return deny(selection);
+  notes.selection = selection;
 
   if (selection.grant !== undefined && !(await holds(selection.grant, request, deps, deadline))) {
     return deny('no_grant');
@@ -65,15 +85,27 @@ export async function decide(
   const principal = await deps.authenticate(request, selection.authenticate, () => deadline.signal());
   if (principal === 'authentication_required') return deny(principal);
 
+  const identity = toIdentity(principal);
+  notes.identity = identity;
+  notes.authenticatedAtMs = performance.now();
   const policy = deps.policies.select(selection.policy);
   if (policy === undefined) {
     throw new Failure('policy_not_loaded', `the policy ${selection.policy} has no released revision`);
   }
-  const decision = toDecision(evaluate(policy, selection, request.writeInput(toIdentity(principal))));
-  // an allow is not logged, and pays nothing for the log
-  if (decision.effect === 'allow') return decision;
   const { name, revision, seq } = policy;
-  return { ...decision, decidedBy: { policy: name, revision, seq } };
+  const decidedBy: DecidedBy = { policy: name, revision, seq };
+  notes.decidedBy = decidedBy;
+  let result: RawResult;
+  try {
+    result = evaluate(policy, selection, request.writeInput(identity));
+    notes.result = result;
+  } finally {
+    notes.evaluatedAtMs = performance.now();
+    const units = policy.lastCost?.().units;
+    if (units !== undefined) notes.units = units;
+  }
+  const decision = toDecision(result);
+  return decision.effect === 'allow' ? decision : { ...decision, decidedBy };
 }
 
 /**

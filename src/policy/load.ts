@@ -22,6 +22,19 @@ export interface ActivePolicy {
    * @throws Failure policy_failed, overloaded
    */
   evaluate(entrypoint: string, input: Uint8Array): Evaluation;
+  /** of the last evaluation */
+  lastCost(): EvaluationCost;
+  /** for an evaluator of its own in another thread */
+  readonly compiled: CompiledPolicy;
+}
+
+export interface CompiledPolicy {
+  /** metered */
+  readonly module: WebAssembly.Module;
+  /** static data, a JSON object as UTF-8 */
+  readonly data: Uint8Array;
+  readonly maxMemoryMiB: number;
+  readonly maxUnits: number;
 }
 
 const WARM_EVALUATIONS = 16;
@@ -51,7 +64,8 @@ export async function loadRelease(release: RecordedRelease, deps: LoadDeps): Pro
   ]);
   const source = decodeSource(sourceBytes);
   const data = encode(source.data);
-  const evaluator = createEvaluator(await compileMetered(artefact), { ...deps.options, data });
+  const compiled: CompiledPolicy = { module: await compileMetered(artefact), data, ...deps.options };
+  const evaluator = createEvaluator(compiled.module, { ...deps.options, data });
   warm(evaluator, source);
   return {
     name,
@@ -65,6 +79,8 @@ export async function loadRelease(release: RecordedRelease, deps: LoadDeps): Pro
         deps.observe(evaluator.lastCost());
       }
     },
+    lastCost: () => evaluator.lastCost(),
+    compiled,
   };
 }
 
