@@ -46,6 +46,8 @@ export interface DecisionLogDeps {
   /** what runs now of the mask and drop policies; compared by reference */
   readonly policies: () => { readonly mask: PolicySlot; readonly drop: PolicySlot };
   readonly onErased: (why: string) => void;
+  /** how long a hand-over has kept the thread that answers Checks */
+  readonly onHandedOver?: (seconds: number) => void;
   readonly logger: Logger;
 }
 
@@ -126,10 +128,12 @@ export function createDecisionLog(deps: DecisionLogDeps): DecisionLog {
     timer = undefined;
     immediate = undefined;
     if (worker === undefined || waiting.length === 0) return;
+    const startedMs = performance.now();
     tellPolicies(worker);
     const { message, taken } = toBatch(waiting);
     waiting = waiting.slice(taken);
     worker.post(message, [message.bytes]);
+    deps.onHandedOver?.((performance.now() - startedMs) / 1_000);
     schedule();
   }
 
@@ -194,7 +198,7 @@ function toBatch(waiting: Waiting): {
     at += request.length;
     return { record, start, end: at, sinks };
   });
-  return { message: { type: 'records', records, bytes: bytes.buffer }, taken };
+  return { message: { type: 'records', records: JSON.stringify(records), bytes: bytes.buffer }, taken };
 }
 
 function countsOf(waiting: Waiting): ReadonlyMap<SinkName, { events: number; bytes: number }> {

@@ -23,8 +23,8 @@ interface JsonWithText {
 }
 const json = JSON as unknown as JsonWithText;
 
-/** What `parse` and `stringify` might not write as it was: 16 digits, a fraction, an exponent. */
-const INEXACT = /[0-9]{16}|[0-9][.eE]/;
+/** A number that `parse` and `stringify` might not write as it was: 16 digits, a fraction, an exponent. */
+const INEXACT = /(?:^|[[:,])\s*-?(?:[0-9]{16}|[0-9]+[.eE])/;
 
 export function parseJsonText(text: string): LogJson {
   if (!INEXACT.test(text)) return JSON.parse(text) as LogJson;

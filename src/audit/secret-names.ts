@@ -52,9 +52,22 @@ export interface SecretNames {
 export function createSecretNames(more: readonly string[] = []): SecretNames {
   const names = new Set([...SECRETS, ...more].map(plainName));
   const inQueries = names.union(new Set(IN_QUERIES.map(plainName)));
-  return {
-    has: (name) => names.has(plainName(name)),
-    hasInQuery: (name) => inQueries.has(plainName(name)),
+  return { has: remembered(names), hasInQuery: remembered(inQueries) };
+}
+
+const MAX_REMEMBERED = 4_096;
+const MAX_NAME = 64;
+
+/** The same few names come again and again; a client can make it forget, and no more. */
+function remembered(names: ReadonlySet<string>): (name: string) => boolean {
+  const known = new Map<string, boolean>();
+  return (name) => {
+    const before = known.get(name);
+    if (before !== undefined) return before;
+    const isSecret = names.has(plainName(name));
+    if (known.size >= MAX_REMEMBERED) known.clear();
+    if (name.length <= MAX_NAME) known.set(name, isSecret);
+    return isSecret;
   };
 }
 

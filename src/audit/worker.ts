@@ -64,11 +64,13 @@ export async function runWorker({ port, settings, otlp, writeInput, policies }: 
 
   port.on('message', (message: ToWorker) => {
     switch (message.type) {
-      case 'records':
+      case 'records': {
+        const records = JSON.parse(message.records) as readonly SentRecord[];
         return pipeline.take({
-          records: message.records.map((sent) => received(sent, message.bytes)),
-          sinks: message.records.map((sent) => sent.sinks),
+          records: records.map((sent) => received(sent, message.bytes)),
+          sinks: records.map((sent) => sent.sinks),
         });
+      }
       case 'policies':
         return policies.replace(message.mask, message.drop);
       case 'close':

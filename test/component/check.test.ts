@@ -49,7 +49,7 @@ async function start(world: World): Promise<{ client: CheckClient; metrics: () =
       createAuthenticator({ issuers: createIssuers().view, options: identityOptions(), clock }),
   };
   const handler = createCheckHandler({
-    decide: (request, deadline) => decide(request, deps, deadline),
+    decide: (request, deadline, notes) => decide(request, deps, deadline, notes),
     peerClaims:
       world.enrolled === undefined
         ? peerClaims

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createDecisionLog, type DecisionLog } from '../../../src/audit/decision-log.ts';
 import { SinkQueue } from '../../../src/audit/sink-queue.ts';
-import type { FromWorker, PolicySlot, ToWorker } from '../../../src/audit/worker-protocol.ts';
+import type { FromWorker, PolicySlot, SentRecord, ToWorker } from '../../../src/audit/worker-protocol.ts';
 import { silentLogger } from '../../../src/telemetry/logger.ts';
 import { aRecord } from '../../support/decision-record.ts';
 import { eventually } from '../../support/eventually.ts';
@@ -46,7 +46,9 @@ const isSettled = (queue: SinkQueue): boolean => {
 };
 const records = ({ got }: FakeWorker) =>
   got.flatMap((message) =>
-    message.type === 'records' ? message.records.map((each) => each.record.decisionId) : [],
+    message.type === 'records'
+      ? (JSON.parse(message.records) as SentRecord[]).map((each) => each.record.decisionId)
+      : [],
   );
 
 describe('a queue of the decision log', () => {
