@@ -8,6 +8,7 @@ export const rooms = {
   journal: ['core', 'telemetry'],
   rego: ['core', 'telemetry'],
   builtins: ['core'],
+  audit: ['core', 'telemetry'],
   grpc: ['core', 'telemetry'],
   ops: ['core', 'telemetry'],
   supervise: ['core', 'telemetry'],
@@ -15,8 +16,8 @@ export const rooms = {
   identity: ['core', 'telemetry', 'journal'],
   registry: ['core', 'telemetry', 'journal'],
   policy: ['core', 'telemetry', 'journal', 'rego', 'builtins'],
-  decision: ['core', 'telemetry', 'identity', 'registry', 'policy'],
-  'ext-authz': ['core', 'telemetry', 'grpc', 'decision'],
+  decision: ['core', 'telemetry', 'identity', 'registry', 'policy', 'audit'],
+  'ext-authz': ['core', 'telemetry', 'grpc', 'decision', 'audit'],
   xds: ['core', 'telemetry', 'grpc', 'journal', 'identity', 'registry'],
   admin: ['core', 'telemetry', 'journal', 'rego', 'identity', 'registry', 'policy', 'decision', 'xds'],
   client: [],
@@ -44,7 +45,8 @@ export const optionsFiles = 'src/[^/]+/options\\.ts$';
 /** Which rooms alone may import a library (a regular expression on its name). */
 export const libraries = {
   '^canonicalize$': ['core'],
-  '^(pino|prom-client)$': ['telemetry'],
+  '^(pino|prom-client)$|^@opentelemetry/': ['telemetry'],
+  '^rotating-file-stream$': ['audit'],
   '^@grpc/|^@bufbuild/|^grpc-health-check$': ['grpc'],
   '^jose$': ['identity', 'dev'],
   '^lru-cache$': ['identity', 'builtins'],

@@ -19,6 +19,7 @@ import { measureToolchain } from './rego/measured.ts';
 import { createToolchain } from './rego/toolchain.ts';
 import { createAdminRole } from './roles/admin.ts';
 import { announceAuthz } from './roles/announce.ts';
+import { openDecisionLog } from './roles/audit.ts';
 import { createAuthzServer } from './roles/authz.ts';
 import { openCollection } from './roles/collection.ts';
 import { createControlRole } from './roles/control.ts';
@@ -59,6 +60,8 @@ export interface App {
 
 const DRAIN_MS = 5_000;
 const CHANGE_MS = 10_000;
+/** for what the decision log has not written yet */
+const FLUSH_MS = 5_000;
 
 /** @throws Failure, with what could not be started; nothing is left running then */
 export async function startApp(options: AppOptions): Promise<App> {
@@ -126,7 +129,9 @@ async function start(
   const opsPort = await ops.listen(config.ops);
   const ports: { authz?: number; control?: number; admin?: number; ops: number } = { ops: opsPort };
 
-  const authz = has('authz') ? createAuthzServer(config, world, active) : undefined;
+  const decisionLog = has('authz') ? openDecisionLog(config, world, active) : undefined;
+  if (decisionLog !== undefined) stack.defer(() => decisionLog.close(FLUSH_MS));
+  const authz = has('authz') ? createAuthzServer(config, world, active, decisionLog) : undefined;
   if (authz !== undefined) {
     stack.defer(() => authz.close(DRAIN_MS));
     ports.authz = await authz.listen();

@@ -31,6 +31,7 @@ export async function openDevState(folder: string, logger: Logger): Promise<DevS
     'log.level=warn',
     // nobody could take over
     'drainSeconds=0',
+    `audit.file.path=${join(folder, 'decisions.jsonl')}`,
   ];
   const env = 'process';
   let oneTimeToken: string | undefined;

@@ -115,6 +115,7 @@ function contradictions(config: Unchecked, unpinned: boolean): string[] {
       problems.push(`/${listener}/tls/trustDomain: means nothing without clientCaFile`);
   }
   problems.push(...placeProblems(config));
+  problems.push(...auditProblems(config));
   if (config.store !== undefined && !unpinned) {
     if (config.journal?.['genesis'] === undefined)
       problems.push('/journal/genesis: with a store it is needed (`chancery init` prints it)');
@@ -149,6 +150,28 @@ function unixProblems(
       : ['address: the path of a Unix socket begins with / and has at most 107 bytes']),
     ...(tls === undefined ? [] : ['tls: a Unix socket has none']),
   ];
+}
+
+/** @returns what speaks against where decisions are to go */
+function auditProblems({ audit, telemetry }: Unchecked): string[] {
+  const problems: string[] = [];
+  const http = audit?.['http'];
+  if (audit?.['otlp'] !== undefined && telemetry?.['otlp'] === undefined)
+    problems.push('/audit/otlp: needs telemetry.otlp.url');
+  const isSecret = isJsonObject(http) && http['tokenFile'] !== undefined;
+  if (isSecret && !isSafeUrl(http['url']))
+    problems.push(
+      '/audit/http/tokenFile: the token could be read on the way; `url` must be https, or loopback',
+    );
+  const otlp = telemetry?.['otlp'];
+  if (isJsonObject(otlp) && otlp['headersFile'] !== undefined && !isSafeUrl(otlp['url']))
+    problems.push('/telemetry/otlp/headersFile: could be read on the way; `url` must be https, or loopback');
+  return problems;
+}
+
+function isSafeUrl(text: unknown): boolean {
+  const url = typeof text === 'string' ? URL.parse(text) : null;
+  return url?.protocol === 'https:' || isLoopback((url?.hostname ?? '').replace(/^\[|\]$/g, ''));
 }
 
 /** @returns what speaks against where nodes are told to come to */

@@ -4,6 +4,7 @@
  */
 import { type Static, Type } from 'typebox';
 import { adminOptionsSchema } from '../admin/options.ts';
+import { auditOptionsSchema } from '../audit/options.ts';
 import { extAuthzOptionsSchema } from '../ext-authz/options.ts';
 import { grpcOptionsSchema } from '../grpc/options.ts';
 import { identityOptionsSchema } from '../identity/options.ts';
@@ -13,6 +14,7 @@ import { policyOptions } from '../policy/options.ts';
 import { regoOptions } from '../rego/options.ts';
 import { storeOptionsSchema } from '../store/options.ts';
 import { LOG_LEVELS } from '../telemetry/logger.ts';
+import { telemetryOptionsSchema } from '../telemetry/options.ts';
 import { envoyTlsSchema } from '../xds/options.ts';
 
 export const ROLES = ['admin', 'authz', 'control'] as const;
@@ -79,6 +81,8 @@ export const configSchema = Type.Object(
       },
       { additionalProperties: false, default: {}, description: 'ext_authz and health over gRPC' },
     ),
+    audit: auditOptionsSchema,
+    telemetry: telemetryOptionsSchema,
     control: Type.Object(
       {
         ...grpcOptionsSchema.properties,

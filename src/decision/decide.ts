@@ -4,7 +4,7 @@
  * No step can turn into an allow by failing: whatever is thrown is "could not decide", which the caller denies.
  */
 import type { AuthorizationRequest } from '../core/authorization-request.ts';
-import type { Decision } from '../core/decision.ts';
+import type { DecidedBy, Decision } from '../core/decision.ts';
 import { Failure } from '../core/failure.ts';
 import type { InputReads } from '../core/input-reads.ts';
 import type { JsonObject } from '../core/json.ts';
@@ -26,8 +26,14 @@ export interface RunningPolicy {
    *
    * @param input  JSON in UTF-8
    * @param deadlineMs  milliseconds since the epoch
+   * @param onCost  is told what it has cost, in units of `policy/metering.ts`, also when it throws
    */
-  evaluate(entrypoint: string, input: Uint8Array, deadlineMs: number): RawResult | Promise<RawResult>;
+  evaluate(
+    entrypoint: string,
+    input: Uint8Array,
+    deadlineMs: number,
+    onCost?: (cost: { readonly units: number }) => void,
+  ): RawResult | Promise<RawResult>;
 }
 
 export interface RunningPolicies {
@@ -56,7 +62,23 @@ export interface DecideDeps {
   readonly toDecision?: (result: RawResult) => Decision;
 }
 
+/** What was found out on the way, also of a Check that ends without a decision: for the decision log. */
+export interface DecisionNotes {
+  selection?: Selection;
+  /** `input.identity` */
+  identity?: JsonObject;
+  decidedBy?: DecidedBy;
+  result?: RawResult;
+  /** what built-ins said that say something else each time, as OPA records it */
+  ndBuiltinCache?: JsonObject;
+  units?: number;
+  /** `performance.now()` when each step was done */
+  authenticatedAtMs?: number;
+  evaluatedAtMs?: number;
+}
+
 /**
+ * @param notes  filled on the way
  * @throws Failure  when no decision can be made: credential_*, issuer_*, peer_mismatch, policy_not_loaded,
  *         policy_failed, request_malformed, deadline_exceeded
  */
@@ -64,9 +86,11 @@ export async function decide(
   request: AuthorizationRequest,
   deps: DecideDeps,
   deadline: Deadline,
+  notes: DecisionNotes = {},
 ): Promise<Decision> {
   const selection = selectPolicy(request, deps.registry, () => deps.policies.releasedNames());
   if (selection === 'selector_mismatch') return deny(selection);
+  notes.selection = selection;
 
   if (selection.grant !== undefined && !(await holds(selection.grant, request, deps, deadline))) {
     return deny('no_grant');
@@ -75,17 +99,28 @@ export async function decide(
   const principal = await deps.authenticate(request, selection.authenticate, () => deadline.signal());
   if (principal === 'authentication_required') return deny(principal);
 
+  const identity = toIdentity(principal);
+  notes.identity = identity;
+  notes.authenticatedAtMs = performance.now();
   const policy = deps.policies.select(selection.policy);
   if (policy === undefined) {
     throw new Failure('policy_not_loaded', `the policy ${selection.policy} has no released revision`);
   }
-  const input = request.writeInput(toIdentity(principal), policy.reads);
-  const read = deps.toDecision ?? toDecision;
-  const decision = read(await evaluate(policy, selection, input, deadline));
-  // an allow is not logged, and pays nothing for the log
-  if (decision.effect === 'allow') return decision;
   const { name, revision, seq } = policy;
-  return { ...decision, decidedBy: { policy: name, revision, seq } };
+  const decidedBy: DecidedBy = { policy: name, revision, seq };
+  notes.decidedBy = decidedBy;
+  let result: RawResult;
+  try {
+    const input = request.writeInput(identity, policy.reads);
+    result = await evaluate(policy, selection, input, deadline, ({ units }) => {
+      notes.units = units;
+    });
+    notes.result = result;
+  } finally {
+    notes.evaluatedAtMs = performance.now();
+  }
+  const decision = (deps.toDecision ?? toDecision)(result);
+  return decision.effect === 'allow' ? decision : { ...decision, decidedBy };
 }
 
 /**
@@ -108,9 +143,10 @@ async function evaluate(
   { entrypoint }: Selection,
   input: Uint8Array,
   { atMs }: Deadline,
+  onCost: (cost: { readonly units: number }) => void,
 ): Promise<RawResult> {
   try {
-    return await policy.evaluate(entrypoint, input, atMs);
+    return await policy.evaluate(entrypoint, input, atMs, onCost);
   } catch (thrown) {
     throw Failure.from(thrown, 'policy_failed');
   }

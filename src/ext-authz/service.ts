@@ -7,13 +7,14 @@ import type { AuthorizationRequest } from '../core/authorization-request.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Decision } from '../core/decision.ts';
 import { Failure } from '../core/failure.ts';
-import type { Deadline } from '../decision/decide.ts';
+import type { Deadline, DecisionNotes } from '../decision/decide.ts';
 import { type ByteCall, type GrpcService, unaryService } from '../grpc/byte-service.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { createAnswers } from './answers.ts';
 import { createCheckLog } from './check-log.ts';
 import { type CheckRequest, fromCheckRequest, type Reading } from './check-request.ts';
+import { createCheckObserver, type DecisionRecorder } from './check-observer.ts';
 import type { GrpcMessages } from './grpc-body.ts';
 import type { ExtAuthzOptions } from './options.ts';
 import { withEverySpelling } from './query-spellings.ts';
@@ -22,7 +23,11 @@ import { withEverySpelling } from './query-spellings.ts';
 export type CheckHandler = (request: Uint8Array, call: ByteCall) => Promise<Uint8Array>;
 
 export interface CheckDeps {
-  readonly decide: (request: AuthorizationRequest, deadline: Deadline) => Promise<Decision>;
+  readonly decide: (
+    request: AuthorizationRequest,
+    deadline: Deadline,
+    notes: DecisionNotes,
+  ) => Promise<Decision>;
   /** what a peer may claim: see `identity/peer.ts` */
   readonly peerClaims: (
     peer: string,
@@ -36,33 +41,33 @@ export interface CheckDeps {
   readonly metrics: Metrics;
   /** default: random UUIDs, version 4 */
   readonly newDecisionId?: () => string;
+  /** the decision log; left out: there is none */
+  readonly recorder?: DecisionRecorder | undefined;
 }
 
 const LONGEST_WAIT_MS = 60_000;
-const DURATION_BUCKETS = [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5, 1];
 
 export function createCheckHandler(deps: CheckDeps): CheckHandler {
-  const { clock, metrics, options } = deps;
+  const { clock, options } = deps;
   const log = createCheckLog(deps.logger, options);
   const answers = createAnswers(options);
   const reading = readingOf(deps);
   const newDecisionId = deps.newDecisionId ?? randomUUID;
-  const checks = metrics.counter('chancery_checks_total', 'Checks answered', ['effect', 'reason']);
-  const durations = metrics.histogram(
-    'chancery_check_duration_seconds',
-    'Time from the bytes of a CheckRequest to those of its answer',
-    DURATION_BUCKETS,
-  );
   let inProgress = 0;
+  const observer = createCheckObserver(deps, () => inProgress);
 
   const deadlineOf = ({ deadlineMs }: ByteCall): number =>
     Number.isFinite(deadlineMs) ? deadlineMs : clock.nowMs() + options.defaultDeadlineMs;
 
-  async function decide(request: CheckRequest, call: ByteCall, atMs: number): Promise<Decision> {
-    const decision = await deps.decide(request, {
-      atMs,
-      signal: () => AbortSignal.any([call.signal(), AbortSignal.timeout(wholeMs(atMs - clock.nowMs()))]),
-    });
+  async function decide(
+    request: CheckRequest,
+    call: ByteCall,
+    atMs: number,
+    notes: DecisionNotes,
+  ): Promise<Decision> {
+    const signal = (): AbortSignal =>
+      AbortSignal.any([call.signal(), AbortSignal.timeout(wholeMs(atMs - clock.nowMs()))]);
+    const decision = await deps.decide(request, { atMs, signal }, notes);
     if (decision.effect === 'allow' && clock.nowMs() >= atMs) {
       throw new Failure('deadline_exceeded', 'the decision came after the deadline');
     }
@@ -70,33 +75,35 @@ export function createCheckHandler(deps: CheckDeps): CheckHandler {
   }
 
   return async (request, call) => {
-    const startedMs = performance.now();
     const decisionId = newDecisionId();
+    const seen = observer.begin(decisionId, request, call);
     inProgress += 1;
     let asked: CheckRequest | undefined;
     try {
+      if (!seen.admitted) throw new Failure('overloaded', 'the decision log cannot take more');
       if (inProgress > options.maxConcurrent)
         throw new Failure('overloaded', 'too many Checks are in progress');
       const atMs = deadlineOf(call);
       const claims = deps.peerClaims(call.peer, call.certificate);
       asked = fromCheckRequest(request, { identityFields: claims.enrolled }, reading);
+      seen.parsed(asked, claims.enrolled);
       const service = asked.contextExtension('service');
       if (service !== undefined && !claims.mayAskFor(service)) {
         throw new Failure('peer_mismatch', 'the node of the certificate does not serve this service');
       }
-      const decision = await decide(asked, call, atMs);
+      const decision = await decide(asked, call, atMs, seen.notes);
       const response = answers.decided(decision, decisionId, asked);
-      checks.add({ effect: decision.effect, reason: decision.reason });
+      seen.decided(decision);
       if (decision.effect === 'deny') log.denied(decisionId, decision, asked);
       return response;
     } catch (thrown) {
       const failure = Failure.from(thrown);
-      checks.add({ effect: 'failure', reason: failure.code });
+      seen.failed(failure);
       log.failed(decisionId, failure, asked);
       return answers.failed(failure, decisionId, asked);
     } finally {
       inProgress -= 1;
-      durations.observe((performance.now() - startedMs) / 1000);
+      seen.end();
     }
   };
 }

@@ -30,6 +30,10 @@ export interface ByteCall {
   readonly deadlineMs: number;
   /** aborts when the caller has gone; made on first use */
   signal(): AbortSignal;
+  /** the caller has gone */
+  readonly isCancelled?: boolean;
+  /** of the call itself, the first value; `name` in lower case */
+  metadata?(name: string): string | undefined;
 }
 
 export type UnaryHandler = (request: Uint8Array, call: ByteCall) => Promise<Uint8Array>;
@@ -98,6 +102,13 @@ function toByteCall(call: ServerUnaryCall<Uint8Array, Uint8Array>): ByteCall {
     certificate: verifiedCertificate(call),
     deadlineMs: Number(call.getDeadline()),
     signal: () => (signal ??= untilCancelled(call)),
+    get isCancelled() {
+      return call.cancelled;
+    },
+    metadata(name) {
+      const [value] = call.metadata.get(name);
+      return typeof value === 'string' ? value : undefined;
+    },
   };
 }
 

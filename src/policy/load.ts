@@ -29,9 +29,26 @@ export interface ActivePolicy {
    * @param entrypoint  for example `envoy/authz/allow`
    * @param input  JSON, as UTF-8
    * @param deadlineMs  milliseconds since the epoch; looked at where a thread evaluates
+   * @param onCost  is told what it has cost, also when it throws
    * @throws Failure policy_failed, overloaded; deadline_exceeded  from a thread
    */
-  evaluate(entrypoint: string, input: Uint8Array, deadlineMs: number): Evaluation | Promise<Evaluation>;
+  evaluate(
+    entrypoint: string,
+    input: Uint8Array,
+    deadlineMs: number,
+    onCost?: (cost: EvaluationCost) => void,
+  ): Evaluation | Promise<Evaluation>;
+  /** for an evaluator of its own in another thread */
+  readonly compiled: CompiledPolicy;
+}
+
+export interface CompiledPolicy {
+  /** metered */
+  readonly module: WebAssembly.Module;
+  /** static data, a JSON object as UTF-8 */
+  readonly data: Uint8Array;
+  readonly maxMemoryMiB: number;
+  readonly maxUnits: number;
 }
 
 const WARM_EVALUATIONS = 16;
@@ -61,7 +78,9 @@ export async function loadRelease(release: RecordedRelease, deps: LoadDeps): Pro
     deps.blobs.get(published.body.source),
   ]);
   const source = decodeSource(sourceBytes);
-  const runner = createRunner(await compileMetered(artefact), encode(source.data), deps);
+  const data = encode(source.data);
+  const compiled: CompiledPolicy = { module: await compileMetered(artefact), data, ...deps.options };
+  const runner = createRunner(compiled.module, data, deps);
   await warm(runner, source, deps.clock);
   const { entrypoints, inThread } = runner;
   return {
@@ -71,7 +90,12 @@ export async function loadRelease(release: RecordedRelease, deps: LoadDeps): Pro
     entrypoints,
     reads: toInputReads(published.body.inputs),
     inThread,
-    evaluate: (entrypoint, input, deadlineMs) => runner.run(entrypoint, input, deadlineMs, deps.observe),
+    evaluate: (entrypoint, input, deadlineMs, onCost) =>
+      runner.run(entrypoint, input, deadlineMs, (cost) => {
+        deps.observe(cost);
+        onCost?.(cost);
+      }),
+    compiled,
   };
 }
 

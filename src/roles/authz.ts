@@ -1,4 +1,6 @@
 /** Role `authz`: answers Checks. */
+
+import type { DecisionLog } from '../audit/decision-log.ts';
 import type { Config } from '../config/schema.ts';
 import { decide } from '../decision/decide.ts';
 import { toOpaEnvoyDecision } from '../decision/opa-envoy-output.ts';
@@ -12,7 +14,13 @@ import type { ActivePolicies } from '../policy/active.ts';
 import { openPort } from './port.ts';
 import type { World } from './world.ts';
 
-export function createAuthzServer(config: Config, world: World, policies: ActivePolicies): GrpcServer {
+/** @param decisionLog  undefined: nothing is recorded */
+export function createAuthzServer(
+  config: Config,
+  world: World,
+  policies: ActivePolicies,
+  decisionLog?: DecisionLog,
+): GrpcServer {
   const { clock, metrics, state } = world;
   const logger = world.logger.child({ role: 'authz' });
   const issuers = state.issuers.view;
@@ -26,13 +34,14 @@ export function createAuthzServer(config: Config, world: World, policies: Active
   const toResult = compatibility === 'opa-envoy' ? toOpaEnvoyDecision : toDecision;
   const deps = { registry: state.registry.view, policies, authenticate, toDecision: toResult };
   const handler = createCheckHandler({
-    decide: (request, deadline) => decide(request, deps, deadline),
+    decide: (request, deadline, notes) => decide(request, deps, deadline, notes),
     peerClaims,
     options: config.authz,
     ...(protoDescriptorFile !== undefined && { grpcMessages: loadMessageDecoder(protoDescriptorFile) }),
     clock,
     logger,
     metrics,
+    recorder: decisionLog && { ...decisionLog, position: () => world.follower.position() },
   });
   return createGrpcServer(config.authz, [checkService(handler)], logger, tls, world.door('authz'));
 }

@@ -1,6 +1,6 @@
 /**
  * A server of the bench, in a process of its own: `policy <folder or file>` is the whole application on a journal in
- * memory, `constant` a bare grpc-js server that says OK. Sends `{port}` to its parent, then answers each message with
+ * memory, with what follows as `--set`, `constant` a bare grpc-js server that says OK. Sends `{port}` to its parent, then answers each message with
  * what it has used: CPU time of the process, in microseconds, and its memory.
  */
 import { Server, ServerCredentials } from '@grpc/grpc-js';
@@ -15,14 +15,17 @@ export interface Usage {
   readonly rssMiB: number;
 }
 
-async function startPolicyServer(path: string): Promise<number> {
+async function startPolicyServer(
+  path: string,
+  more: readonly string[],
+): Promise<{ port: number; ops: number }> {
   const set = ['authz', 'control', 'admin', 'ops'].map((listener) => `${listener}.port=0`);
   const { ports } = await startApp({
-    config: loadConfig({ set }),
+    config: loadConfig({ set: [...set, ...more] }),
     logger: createLogger('warn'),
     policies: [{ name: 'bench', source: readPolicyFolder(path) }],
   });
-  return ports.authz ?? 0;
+  return { port: ports.authz ?? 0, ops: ports.ops };
 }
 
 /** Takes bytes and gives bytes, as our own handler: what is measured against it is what we add. */
@@ -56,8 +59,10 @@ function usage(): Usage {
   return { cpuMicros: user + system, rssMiB: Math.round(process.memoryUsage.rss() / 1_048_576) };
 }
 
-const [kind, path = ''] = process.argv.slice(2);
+const [kind, path = '', ...more] = process.argv.slice(2);
 // the parent has gone: nobody is left to end this process
 process.once('disconnect', () => process.exit(0));
 process.on('message', () => process.send?.(usage()));
-process.send?.({ port: await (kind === 'constant' ? startConstantServer() : startPolicyServer(path)) });
+process.send?.(
+  kind === 'constant' ? { port: await startConstantServer() } : await startPolicyServer(path, more),
+);

@@ -15,6 +15,8 @@ export interface LoadClient {
 export interface LoadResult {
   readonly answers: readonly Buffer[];
   readonly seconds: number;
+  /** of each request, in their order */
+  readonly latenciesMs: readonly number[];
 }
 
 const bytes = (value: Buffer): Buffer => value;
@@ -35,17 +37,20 @@ export function createLoadClient(target: string): LoadClient {
   return {
     async run(requests, count, concurrency) {
       const answers: Buffer[] = [];
+      const latenciesMs: number[] = [];
       let next = 0;
       const worker = async (): Promise<void> => {
         while (next < count) {
           const at = next;
           next += 1;
+          const sentMs = performance.now();
           answers[at] = await send(requests[at % requests.length] as Buffer);
+          latenciesMs[at] = performance.now() - sentMs;
         }
       };
       const startedMs = performance.now();
       await Promise.all(Array.from({ length: concurrency }, worker));
-      return { answers, seconds: (performance.now() - startedMs) / 1000 };
+      return { answers, latenciesMs, seconds: (performance.now() - startedMs) / 1000 };
     },
     close: () => client.close(),
   };

@@ -27,6 +27,8 @@ export function pinLoad(): Pinning | undefined {
 
 export interface ServerProcess {
   readonly target: string;
+  /** where its metrics are; of an application only */
+  readonly ops: number;
   usage(): Promise<Usage>;
   stop(): Promise<void>;
 }
@@ -42,9 +44,10 @@ export async function startServer(args: readonly string[], pinning?: Pinning): P
     await ended;
   };
   try {
-    const { port } = (await nextMessage(child)) as { readonly port: number };
+    const { port, ops = 0 } = (await nextMessage(child)) as { readonly port: number; readonly ops?: number };
     return {
       target: `127.0.0.1:${port}`,
+      ops,
       async usage() {
         const answer = nextMessage(child);
         child.send('usage');

@@ -50,7 +50,7 @@ async function start(world: World): Promise<{ client: CheckClient; metrics: () =
       createAuthenticator({ issuers: createIssuers().view, options: identityOptions(), clock }),
   };
   const handler = createCheckHandler({
-    decide: (request, deadline) => decide(request, deps, deadline),
+    decide: (request, deadline, notes) => decide(request, deps, deadline, notes),
     peerClaims:
       world.enrolled === undefined
         ? peerClaims
@@ -89,7 +89,9 @@ describe('a Check from a real gRPC client', () => {
       { header: { key: 'x-path', value: 'b' }, append: { value: true } },
     ]);
     expect(answer.dynamic_metadata?.fields).toEqual(DECISION_ID);
-    expect(await metrics()).toContain('chancery_checks_total{effect="allow",reason="policy_allowed"} 1');
+    expect(await metrics()).toContain(
+      'chancery_checks_total{effect="allow",reason="policy_allowed",policy="quickstart"} 1',
+    );
   });
 
   it.each<[string, World, object]>([
@@ -237,7 +239,7 @@ describe('a Check from a real gRPC client', () => {
     expect(evaluated).toBe(0);
     await client.check(about('unknown'));
     const counted = await metrics();
-    expect(counted).toMatch(/chancery_checks_total\{effect="failure",reason="peer_mismatch"\} 1/);
-    expect(counted).toMatch(/chancery_checks_total\{effect="deny",reason="selector_mismatch"\} 1/);
+    expect(counted).toMatch(/chancery_checks_total\{effect="failure",reason="peer_mismatch",policy=""\} 1/);
+    expect(counted).toMatch(/chancery_checks_total\{effect="deny",reason="selector_mismatch",policy=""\} 1/);
   });
 });

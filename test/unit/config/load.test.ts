@@ -211,6 +211,27 @@ describe('loadConfig', () => {
     ]);
   });
 
+  it('turns a sink of the decision log on by its section, and refuses what could not work or would tell a secret', () => {
+    const file = fileOf(
+      'audit: {console: {}, http: {url: "https://logs.test", tokenFile: t, whenFull: block}}\n',
+    );
+    const { audit } = loadConfig({ file });
+    expect([audit.console?.whenFull, audit.http?.whenFull, audit.file]).toEqual(['drop', 'block', undefined]);
+    const problems = (set: readonly string[]) =>
+      problemsOf(() => loadConfig({ set })).map((each) => each.split(':')[0]);
+    expect(problems(['audit.otlp.whenFull=drop'])).toEqual(['/audit/otlp']);
+    expect(problems(['audit.http.url=http://logs.test', 'audit.http.tokenFile=t'])).toEqual([
+      '/audit/http/tokenFile',
+    ]);
+    expect(problems(['telemetry.otlp.url=http://otel.test', 'telemetry.otlp.headersFile=h'])).toEqual([
+      '/telemetry/otlp/headersFile',
+    ]);
+    const withToken = (host: string) => problems([`audit.http.url=http://${host}`, 'audit.http.tokenFile=t']);
+    expect(['127.0.0.1:80', '[::1]:80'].flatMap(withToken)).toEqual([]);
+    // a name is never loopback: what it resolves to is not in our hands
+    expect(withToken('localhost')).toEqual(['/audit/http/tokenFile']);
+  });
+
   it('is frozen to its depth', () => {
     const config = loadConfig();
     expect(() => Object.assign(config.admin, { port: 1 })).toThrow(TypeError);

@@ -1,0 +1,42 @@
+/** Where else the proxy shows what a mask policy has taken out: a mask of `parsed_query` would leave it in `path`. */
+import { parsePointer } from './json-pointer.ts';
+import type { Changes } from './mask.ts';
+import { plainName, type SecretNames } from './secret-names.ts';
+
+export interface RawForms {
+  /** `body` and `rawBody` must go */
+  readonly body: boolean;
+  /** path and query must go whole */
+  readonly target: boolean;
+  /** of `headers` and `headerMap`, in lower case: values that must go */
+  readonly headers: ReadonlySet<string>;
+  isSecretInQuery(name: string): boolean;
+}
+
+export function rawFormsOf({ erased, masked }: Changes, names: SecretNames): RawForms {
+  const headers = new Set<string>();
+  const parameters = new Set<string>();
+  let body = false;
+  let target = false;
+  for (const pointer of [...erased, ...masked]) {
+    const [root, first, second, third, fourth, fifth] = parsePointer(pointer) ?? [];
+    if (root !== 'input') continue;
+    if (first === 'parsed_body') body = true;
+    else if (first === 'parsed_path') target = true;
+    else if (first === 'parsed_query') {
+      if (second === undefined) target = true;
+      else parameters.add(plainName(second));
+    } else if (first === 'attributes' && second === 'request' && third === 'http') {
+      if (fourth === 'path' || fourth === 'query') target = true;
+      if (fourth === 'headers' && fifth === ':path') target = true;
+      if (fourth === 'headers' && fifth !== undefined) headers.add(fifth.toLowerCase());
+      if (fourth === 'body' || fourth === 'rawBody') body = true;
+    }
+  }
+  return {
+    body,
+    target,
+    headers,
+    isSecretInQuery: (name) => names.hasInQuery(name) || parameters.has(plainName(name)),
+  };
+}

@@ -1,0 +1,206 @@
+/**
+ * Takes secrets out of an event, whatever a mask policy has left: members by their names wherever they stand (headers,
+ * bodies of every kind, queries, what the policy answered), what looks like a token in any text, the same once more
+ * where Envoy repeats it (`path`, `:path`, `headerMap`, raw bodies), and claims that nobody asked for.
+ *
+ * What a mask has taken out of `parsed_body` or `parsed_query` is taken out of the raw forms of the same, too.
+ */
+import { formatPointer } from './json-pointer.ts';
+import { isLogObject, type LogJson, type LogObject, memberOf } from './json-text.ts';
+import type { Changes } from './mask.ts';
+import type { RedactOptions } from './options.ts';
+import { rawFormsOf } from './raw-forms.ts';
+import { scrubTarget, scrubText } from './scrub.ts';
+import { createSecretNames, type SecretNames } from './secret-names.ts';
+
+/** @param masked  what a mask policy has changed already */
+export type Redact = (event: LogObject, masked: Changes) => Changes;
+
+const CLAIMS_OF_PROXY = 'envoy.filters.http.jwt_authn';
+/** Texts with a path and a query; `name` of a member or of a header, in lower case. */
+const TARGETS: ReadonlySet<string> = new Set([
+  ':path',
+  'path',
+  'query',
+  'fragment',
+  'referer',
+  'location',
+  'x-envoy-original-path',
+  'x-original-url',
+  'x-original-uri',
+  'x-rewrite-url',
+  'x-forwarded-uri',
+]);
+
+export function createRedact(options: RedactOptions): Redact {
+  const names = createSecretNames(options.names);
+  return (event, before) => {
+    const changes = new Recorded(before.masked);
+    const input = memberOf(event, 'input');
+    const raw = rawFormsOf(before, names);
+    if (isLogObject(input)) {
+      redactHttp(httpOf(input), { options, raw, names, changes });
+      redactClaims(input, options.claims, changes);
+    }
+    const cache = memberOf(event, 'nd_builtin_cache');
+    // its keys are whole requests, with their headers
+    if (isLogObject(cache)) changes.erase(cache, 'http.send', ['nd_builtin_cache']);
+    for (const root of ['input', 'result', 'nd_builtin_cache']) {
+      const value = memberOf(event, root);
+      if (value === undefined) continue;
+      event[root] = walk(value, { key: root }, { names, isSecretInQuery: raw.isSecretInQuery, changes });
+    }
+    return changes;
+  };
+}
+
+const HTTP_PLACE = ['input', 'attributes', 'request', 'http'] as const;
+
+function httpOf(input: LogObject): LogObject | undefined {
+  let node: LogJson | undefined = input;
+  for (const key of HTTP_PLACE.slice(1)) node = isLogObject(node) ? memberOf(node, key) : undefined;
+  return isLogObject(node) ? node : undefined;
+}
+
+interface HttpContext {
+  readonly options: RedactOptions;
+  readonly raw: ReturnType<typeof rawFormsOf>;
+  readonly names: SecretNames;
+  readonly changes: Recorded;
+}
+
+function redactHttp(http: LogObject | undefined, { options, raw, names, changes }: HttpContext): void {
+  if (http === undefined) return;
+  if (!options.bodies || raw.body) {
+    for (const key of ['body', 'rawBody']) changes.erase(http, key, HTTP_PLACE);
+  }
+  const headers = memberOf(http, 'headers');
+  if (raw.target) {
+    for (const key of ['path', 'query']) changes.erase(http, key, HTTP_PLACE);
+    if (isLogObject(headers)) changes.erase(headers, ':path', [...HTTP_PLACE, 'headers']);
+  }
+  const map = memberOf(http, 'headerMap');
+  const list = isLogObject(map) ? memberOf(map, 'headers') : undefined;
+  if (!Array.isArray(list)) return;
+  list.forEach((header, index) => {
+    if (!isLogObject(header)) return;
+    const key = memberOf(header, 'key');
+    const name = typeof key === 'string' ? key.toLowerCase() : '';
+    const place = [...HTTP_PLACE, 'headerMap', 'headers', String(index)];
+    const isGone = names.has(name) || raw.headers.has(name) || (raw.target && name === ':path');
+    if (isGone) {
+      for (const key of ['value', 'rawValue']) changes.erase(header, key, place);
+      return;
+    }
+    redactHeader(header, name, raw.isSecretInQuery, (key) => changes.mask([...place, key]));
+  });
+}
+
+/** One of `headerMap`, whose values are base64. */
+function redactHeader(
+  header: LogObject,
+  name: string,
+  isSecret: (name: string) => boolean,
+  masked: (key: string) => void,
+): void {
+  const scrub = (text: string): string => (TARGETS.has(name) ? scrubTarget(text, isSecret) : scrubText(text));
+  const value = memberOf(header, 'value');
+  if (typeof value === 'string' && scrub(value) !== value) {
+    header['value'] = scrub(value);
+    masked('value');
+  }
+  const raw = memberOf(header, 'rawValue');
+  if (typeof raw !== 'string') return;
+  // one character for each byte, so that what is no UTF-8 stays what it is
+  const text = Buffer.from(raw, 'base64').toString('latin1');
+  const clean = scrub(text);
+  if (clean === text) return;
+  header['rawValue'] = Buffer.from(clean, 'latin1').toString('base64');
+  masked('rawValue');
+}
+
+function redactClaims(input: LogObject, kept: readonly string[], changes: Recorded): void {
+  if (kept.includes('*')) return;
+  const identity = memberOf(input, 'identity');
+  const user = isLogObject(identity) ? memberOf(identity, 'user') : undefined;
+  const claims = isLogObject(user) ? memberOf(user, 'claims') : undefined;
+  if (isLogObject(claims)) {
+    for (const name of Object.keys(claims))
+      if (!kept.includes(name)) changes.erase(claims, name, ['input', 'identity', 'user', 'claims']);
+  }
+  const attributes = memberOf(input, 'attributes');
+  const context = isLogObject(attributes) ? memberOf(attributes, 'metadataContext') : undefined;
+  for (const key of ['filterMetadata', 'typedFilterMetadata']) {
+    const metadata = isLogObject(context) ? memberOf(context, key) : undefined;
+    if (isLogObject(metadata))
+      changes.erase(metadata, CLAIMS_OF_PROXY, ['input', 'attributes', 'metadataContext', key]);
+  }
+}
+
+interface Place {
+  readonly up?: Place;
+  readonly key: string;
+}
+interface WalkContext {
+  readonly names: SecretNames;
+  readonly isSecretInQuery: (name: string) => boolean;
+  readonly changes: Recorded;
+}
+
+function walk(node: LogJson, place: Place, context: WalkContext): LogJson {
+  if (typeof node === 'string') return redactText(node, place, context);
+  if (Array.isArray(node)) {
+    node.forEach((element, index) => {
+      node[index] = walk(element, { up: place, key: String(index) }, context);
+    });
+    return node;
+  }
+  if (!isLogObject(node)) return node;
+  const isQuery = place.key === 'parsed_query' && place.up?.key === 'input';
+  for (const key of Object.keys(node)) {
+    if (isQuery ? context.isSecretInQuery(key) : context.names.has(key)) {
+      context.changes.erase(node, key, partsOf(place));
+      continue;
+    }
+    const value = node[key] as LogJson;
+    const next = walk(value, { up: place, key }, context);
+    if (next !== value) node[key] = next;
+  }
+  return node;
+}
+
+function redactText(text: string, place: Place, { isSecretInQuery, changes }: WalkContext): string {
+  const isTarget = TARGETS.has(place.key.toLowerCase());
+  const clean = isTarget ? scrubTarget(text, isSecretInQuery) : scrubText(text);
+  if (clean !== text) changes.mask(partsOf(place));
+  return clean;
+}
+
+function partsOf(place: Place): readonly string[] {
+  const parts = [];
+  for (let at: Place | undefined = place; at !== undefined; at = at.up) parts.push(at.key);
+  return parts.reverse();
+}
+
+class Recorded implements Changes {
+  readonly erased: string[] = [];
+  readonly masked: string[] = [];
+  /** what a mask policy has put there */
+  readonly #kept: ReadonlySet<string>;
+
+  constructor(kept: readonly string[]) {
+    this.#kept = new Set(kept);
+  }
+
+  erase(object: LogObject, key: string, place: readonly string[]): void {
+    if (!Object.hasOwn(object, key)) return;
+    const pointer = formatPointer([...place, key]);
+    if (this.#kept.has(pointer)) return;
+    delete object[key];
+    this.erased.push(pointer);
+  }
+
+  mask(place: readonly string[]): void {
+    this.masked.push(formatPointer(place));
+  }
+}

@@ -1,0 +1,180 @@
+/**
+ * What is told of each Check, however it ends: its metrics, and its record for the decision log and the trace. Times
+ * are taken on the way; nothing is made text of here, since the answer waits.
+ */
+import { randomFillSync } from 'node:crypto';
+import type { CheckRecord, TracePlace } from '../audit/record.ts';
+import type { Clock } from '../core/clock.ts';
+import type { Decision } from '../core/decision.ts';
+import type { Failure } from '../core/failure.ts';
+import type { DecisionNotes } from '../decision/decide.ts';
+import type { ByteCall } from '../grpc/byte-service.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import { readTraceParent } from '../telemetry/trace-context.ts';
+import { type CheckMeasures, createCheckMeasures } from './check-measures.ts';
+import type { CheckRequest } from './check-request.ts';
+
+/** What the decision log needs of a Check, and says of itself. */
+export interface DecisionRecorder {
+  /** whether spans go anywhere */
+  readonly traces: boolean;
+  admit(): boolean;
+  offer(record: CheckRecord, admitted: boolean): void;
+  /** that is applied here now */
+  position(): { readonly epoch: number; readonly seq: number };
+}
+
+export interface CheckObserverDeps {
+  readonly clock: Clock;
+  readonly metrics: Metrics;
+  readonly recorder?: DecisionRecorder | undefined;
+}
+
+/** One Check; each step is told once, `end` last and always. */
+export interface ObservedCheck {
+  /** false: the decision log has no room, and must not be gone around */
+  readonly admitted: boolean;
+  readonly notes: DecisionNotes;
+  parsed(request: CheckRequest, believed: boolean): void;
+  /** the answer is written, too */
+  decided(decision: Decision): void;
+  failed(failure: Failure): void;
+  end(): void;
+}
+
+export interface CheckObserver {
+  begin(decisionId: string, request: Uint8Array, call: ByteCall): ObservedCheck;
+}
+
+const NS_PER_MS = 1e6;
+
+export function createCheckObserver(deps: CheckObserverDeps, inProgress: () => number): CheckObserver {
+  const measures = createCheckMeasures(deps.metrics, inProgress);
+  return { begin: (decisionId, request, call) => new Observed(decisionId, request, call, deps, measures) };
+}
+
+class Observed implements ObservedCheck {
+  readonly admitted: boolean;
+  readonly notes: DecisionNotes = {};
+  readonly #startedMs = performance.now();
+  readonly #startedAtMs: number;
+  readonly #decisionId: string;
+  readonly #bytes: Uint8Array;
+  readonly #call: ByteCall;
+  readonly #deps: CheckObserverDeps;
+  readonly #measures: CheckMeasures;
+  #parsedMs: number | undefined;
+  #request: CheckRequest | undefined;
+  #believed = false;
+  #outcome: Pick<CheckRecord, 'effect' | 'reason' | 'error'> = { effect: 'failure', reason: 'internal' };
+
+  constructor(
+    decisionId: string,
+    bytes: Uint8Array,
+    call: ByteCall,
+    deps: CheckObserverDeps,
+    measures: CheckMeasures,
+  ) {
+    this.#decisionId = decisionId;
+    this.#bytes = bytes;
+    this.#call = call;
+    this.#deps = deps;
+    this.#measures = measures;
+    this.#startedAtMs = deps.clock.nowMs();
+    this.admitted = deps.recorder?.admit() ?? true;
+  }
+
+  parsed(request: CheckRequest, believed: boolean): void {
+    this.#parsedMs = performance.now();
+    this.#request = request;
+    this.#believed = believed;
+  }
+
+  decided({ effect, reason }: Decision): void {
+    this.#outcome = { effect, reason };
+  }
+
+  failed({ code, detail }: Failure): void {
+    this.#outcome = { effect: 'failure', reason: code, error: { code, message: detail } };
+  }
+
+  end(): void {
+    const endedMs = performance.now();
+    const { effect, reason } = this.#outcome;
+    // of a policy that runs, or of none: never a name that only a request has said
+    this.#measures.count(effect, reason, this.notes.decidedBy?.policy ?? '');
+    this.#measures.time(this.#startedMs, this.#parsedMs, this.notes, endedMs);
+    this.#deps.recorder?.offer(this.#record(this.#deps.recorder, endedMs), this.admitted);
+  }
+
+  #record(recorder: DecisionRecorder, endedMs: number): CheckRecord {
+    const {
+      selection,
+      identity,
+      decidedBy,
+      result,
+      ndBuiltinCache,
+      units,
+      authenticatedAtMs,
+      evaluatedAtMs,
+    } = this.notes;
+    return {
+      decisionId: this.#decisionId,
+      startedAtMs: this.#startedAtMs,
+      handlerNs: nanoseconds(this.#startedMs, endedMs),
+      evaluationNs:
+        authenticatedAtMs === undefined || evaluatedAtMs === undefined
+          ? undefined
+          : nanoseconds(authenticatedAtMs, evaluatedAtMs),
+      units,
+      ...this.#outcome,
+      cancelled: this.#call.isCancelled === true,
+      policy: selection?.policy,
+      entrypoint: selection?.entrypoint,
+      decidedBy,
+      position: recorder.position(),
+      identity,
+      resultText: result?.defined === true ? result.text : undefined,
+      ndBuiltinCache,
+      request: this.#bytes,
+      believed: this.#believed,
+      trace: this.#trace(recorder.traces),
+    };
+  }
+
+  /** Envoy's span of this very call, if it tells it, else that of the request. */
+  #trace(traces: boolean): TracePlace | undefined {
+    const { metadata } = this.#call;
+    const parent =
+      (metadata && readTraceParent((name) => metadata(name))) ??
+      readTraceParent((name) => this.#header(name));
+    if (parent === undefined) return undefined;
+    return traces && parent.sampled ? { parent, spanId: newSpanId() } : { parent };
+  }
+
+  /** To look through all headers costs more than to find that the name is nowhere in the bytes. */
+  #header(name: string): string | undefined {
+    const bytes = Buffer.from(this.#bytes.buffer, this.#bytes.byteOffset, this.#bytes.byteLength);
+    return bytes.includes(name) ? this.#request?.headerValues(name)[0] : undefined;
+  }
+}
+
+function nanoseconds(fromMs: number, toMs: number): number {
+  return Math.round((toMs - fromMs) * NS_PER_MS);
+}
+
+const ids = Buffer.alloc(8 * 256);
+let nextId = ids.length;
+
+/** 8 random bytes that are not all zero (Trace Context, section 3.2.2.4); 256 of them are made at once. */
+function newSpanId(): string {
+  for (;;) {
+    if (nextId === ids.length) {
+      randomFillSync(ids);
+      nextId = 0;
+    }
+    const id = ids.toString('hex', nextId, nextId + 8);
+    nextId += 8;
+    if (id !== '0000000000000000') return id;
+  }
+}

@@ -1,0 +1,59 @@
+/** The thread that writes the decision log: rooms that must not know of each other meet here, as in this folder's others. */
+import { parentPort, workerData } from 'node:worker_threads';
+import type { LogPolicies, LogPolicy } from '../audit/log-policies.ts';
+import type { CheckRecord } from '../audit/record.ts';
+import { runWorker } from '../audit/worker.ts';
+import type { PolicySlot, WorkerSettings } from '../audit/worker-protocol.ts';
+import { fromCheckRequest } from '../ext-authz/check-request.ts';
+import { createEvaluator, type Evaluator } from '../policy/evaluator.ts';
+import { createOtlp } from '../telemetry/otlp.ts';
+
+const settings = workerData as WorkerSettings;
+const { otlp, otlpHeaders: headers, instance, version } = settings;
+
+if (parentPort !== null) {
+  await runWorker({
+    port: parentPort,
+    settings,
+    otlp: otlp && createOtlp(otlp, { instance, version, headers }),
+    writeInput: ({ request, believed, identity = {} }: CheckRecord) =>
+      fromCheckRequest(request, { identityFields: believed }).writeInput(identity),
+    policies: createLogPolicies(),
+  });
+}
+
+function createLogPolicies(): LogPolicies & { replace(mask: PolicySlot, drop: PolicySlot): void } {
+  let current: {
+    readonly mask: LogPolicy | 'missing' | undefined;
+    readonly drop: LogPolicy | 'missing' | undefined;
+  } = {
+    mask: undefined,
+    drop: undefined,
+  };
+  return {
+    mask: () => current.mask,
+    drop: () => current.drop,
+    replace(mask, drop) {
+      const first = toLogPolicy(mask);
+      current = { mask: first, drop: drop === mask ? first : toLogPolicy(drop) };
+    },
+  };
+}
+
+function toLogPolicy(slot: PolicySlot): LogPolicy | 'missing' | undefined {
+  if (slot === undefined || slot === 'missing') return slot;
+  const { module, ...options } = slot;
+  let evaluator: Evaluator;
+  try {
+    // one that fails often is not refused here: nobody waits for this thread
+    evaluator = createEvaluator(module, { ...options, now: () => 0 });
+  } catch {
+    return 'missing';
+  }
+  return {
+    evaluate(entrypoint, input) {
+      const evaluation = evaluator.evaluate(entrypoint, input);
+      return evaluation.defined ? evaluation.value : undefined;
+    },
+  };
+}

@@ -1,0 +1,372 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it } from 'vitest';
+import { type App, startApp } from '../../src/app.ts';
+import { loadConfig } from '../../src/config/load.ts';
+import type { JsonObject } from '../../src/core/json.ts';
+import type { PolicySource } from '../../src/policy/source.ts';
+import { silentLogger } from '../../src/telemetry/logger.ts';
+import { aCheckRequest, type CheckClient, createCheckClient } from '../support/check-client.ts';
+import { eventually } from '../support/eventually.ts';
+import { type LogReceiver, startLogReceiver } from '../support/log-receiver.ts';
+
+const closers: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close();
+});
+
+interface Running {
+  readonly app: App;
+  readonly client: CheckClient;
+  /** of a metric with these labels, as they are rendered; 0: there is none */
+  valueOf(series: string): Promise<number>;
+  stop(): Promise<void>;
+  /** in the file, after the stop, which writes everything; as text */
+  lines(): Promise<string[]>;
+  events(): Promise<JsonObject[]>;
+}
+
+const RULE =
+  'package envoy.authz\n\nallow := {"allowed": input.attributes.request.http.method == "GET", "n": 1.0}\n';
+
+async function start(
+  set: readonly string[] = [],
+  { rego = RULE, more = [] }: { rego?: string; more?: { name: string; source: PolicySource }[] } = {},
+): Promise<Running> {
+  const folder = await mkdtemp(join(tmpdir(), 'chancery-decisions-'));
+  closers.push(() => rm(folder, { recursive: true }));
+  const path = join(folder, 'decisions.jsonl');
+  const ports = ['authz', 'control', 'admin', 'ops'].map((listener) => `${listener}.port=0`);
+  const all = [...ports, 'drainSeconds=0', ...(set.includes('no file') ? [] : [`audit.file.path=${path}`])];
+  const app = await startApp({
+    config: loadConfig({ set: [...all, ...set.filter((each) => each !== 'no file')] }),
+    logger: silentLogger,
+    policies: [{ name: 'only', source: { modules: { 'policy.rego': rego } } }, ...more],
+  });
+  const client = createCheckClient(`127.0.0.1:${app.ports.authz}`);
+  let running = true;
+  const stop = async (): Promise<void> => {
+    if (!running) return;
+    running = false;
+    client.close();
+    await app.stop();
+  };
+  closers.push(stop);
+  const lines = async (): Promise<string[]> => {
+    await stop();
+    return (await readFile(path, 'utf8')).split('\n').filter(Boolean);
+  };
+  return {
+    app,
+    client,
+    stop,
+    lines,
+    events: async () => (await lines()).map((line) => JSON.parse(line) as JsonObject),
+    async valueOf(series) {
+      const text = await app.world.metrics.render();
+      const line = text.split('\n').find((each) => each.startsWith(`${series} `));
+      return Number(line?.slice(series.length + 1) ?? 0);
+    },
+  };
+}
+
+const ID = expect.stringMatching(/^[0-9a-f]{8}-[0-9a-f-]{27}$/);
+const NS = expect.any(Number);
+
+describe('the decision log of a running program', () => {
+  it('has one event in the form of OPA for an allowed Check, and one for a denied one', async () => {
+    const { client, lines } = await start(['audit.labels.site=here']);
+    const idOf = (answer: Awaited<ReturnType<typeof client.check>>) =>
+      answer.dynamic_metadata?.fields['decision_id']?.['stringValue'];
+    const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+    const first = idOf(await client.check(aCheckRequest({ path: '/a?x=1', headers: { traceparent } })));
+    const second = idOf(await client.check(aCheckRequest({ method: 'POST' })));
+    const text = await lines();
+    const [allowed, denied] = text.map((line) => JSON.parse(line) as JsonObject);
+    const revision = expect.stringMatching(/^sha256:[0-9a-f]{64}$/);
+    const input = (http: object) => ({
+      attributes: {
+        request: {
+          http: {
+            method: 'GET',
+            path: '/',
+            host: 'example.test',
+            scheme: 'http',
+            protocol: 'HTTP/1.1',
+            ...http,
+          },
+        },
+      },
+      parsed_path: [''],
+      parsed_query: {},
+      parsed_body: null,
+      truncated_body: false,
+      version: { ext_authz: 'v3', encoding: 'protojson' },
+      identity: {},
+    });
+    const common = {
+      labels: { site: 'here', id: ID, version: expect.stringMatching(/^\d+\./) },
+      bundles: { only: { revision } },
+      path: 'envoy/authz/allow',
+      timestamp: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
+      metrics: {
+        timer_server_handler_ns: NS,
+        timer_rego_query_eval_ns: NS,
+        counter_chancery_evaluation_units: NS,
+      },
+    };
+    const own = { policy: 'only', release: 3, position: { epoch: 1, seq: 3 }, principal: {} };
+    expect(allowed).toEqual({
+      ...common,
+      decision_id: first,
+      trace_id: '0af7651916cd43dd8448eb211c80319c',
+      span_id: 'b7ad6b7169203331',
+      input: {
+        ...input({ path: '/a?x=1', headers: { traceparent } }),
+        parsed_path: ['a'],
+        parsed_query: { x: ['1'] },
+      },
+      result: { allowed: true, n: 1 },
+      chancery: { effect: 'allow', reason: 'policy_allowed', ...own },
+    });
+    expect(denied).toEqual({
+      ...common,
+      decision_id: second,
+      input: input({ method: 'POST' }),
+      result: { allowed: false, n: 1 },
+      chancery: { effect: 'deny', reason: 'policy_denied', ...own },
+    });
+    // numbers as the policy wrote them
+    expect(text[0]).toContain('"n":1.0');
+  });
+
+  it('has an event for each Check that ended without a decision', async () => {
+    const rego = 'package envoy.authz\n\nallow := "odd"\n';
+    const { client, events } = await start([], { rego });
+    await client.check(aCheckRequest());
+    await client.check(aCheckRequest({ path: '/%zz' }));
+    await client.checkBytes(Buffer.from('no protobuf'));
+    await client.check(aCheckRequest({}, { context_extensions: { service: 'unheard-of' } }));
+    const [odd, malformed, unreadable, mismatch] = await events();
+    expect(odd).toMatchObject({
+      path: 'envoy/authz/allow',
+      bundles: { only: {} },
+      result: 'odd',
+      error: { code: 'policy_failed', message: 'the result is neither a boolean nor an object' },
+      chancery: { effect: 'failure', reason: 'policy_failed', policy: 'only' },
+    });
+    expect(malformed).toMatchObject({
+      error: { code: 'request_malformed' },
+      chancery: { effect: 'failure', policy: 'only' },
+    });
+    expect(unreadable).toMatchObject({
+      error: { code: 'request_malformed' },
+      chancery: { effect: 'failure' },
+    });
+    for (const event of [malformed, unreadable]) {
+      expect(Object.keys(event ?? {})).not.toContain('input');
+      expect(Object.keys(event ?? {})).not.toContain('result');
+    }
+    expect(mismatch).toMatchObject({
+      input: { attributes: { contextExtensions: { service: 'unheard-of' } } },
+      chancery: { effect: 'deny', reason: 'selector_mismatch' },
+    });
+    expect(Object.keys(mismatch ?? {})).not.toContain('path');
+  });
+
+  it('masks and drops as released policies say, and one that is not released lets nothing out', async () => {
+    const logging = {
+      name: 'logging',
+      source: {
+        modules: {
+          'mask.rego': `package system.log
+
+mask contains "/input/attributes/request/http/headers/x-pin"
+
+mask contains {"op": "upsert", "path": "/input/parsed_path", "value": ["masked"]} if input.input.parsed_path[0] == "pin"
+
+drop if input.input.parsed_path[0] == "health"
+`,
+        },
+        entrypoints: ['system/log/mask', 'system/log/drop'],
+      },
+    };
+    const policies = ['audit.maskPolicy=logging', 'audit.dropPolicy=logging'];
+    const selected = aCheckRequest({ headers: { 'x-pin': '4711' }, path: '/pin/4711' });
+    const two = await start([...policies], { more: [logging] });
+    // two are released, and no default is named: no decision, and masked all the same
+    await two.client.check(selected);
+    await two.client.check(aCheckRequest({ path: '/health' }));
+    await two.stop();
+    const [line, ...others] = await two.lines();
+    expect(others).toEqual([]);
+    expect(line).not.toContain('4711');
+    const event = JSON.parse(line ?? '') as JsonObject;
+    expect(event['erased']).toContain('/input/attributes/request/http/headers/x-pin');
+    expect(event['masked']).toContain('/input/parsed_path');
+    expect(await two.valueOf('chancery_decision_log_dropped_total{sink="file",reason="drop_policy"}')).toBe(
+      1,
+    );
+
+    const missing = await start(['audit.maskPolicy=nowhere']);
+    await missing.client.check(selected);
+    const [erased] = await missing.events();
+    expect(erased).toMatchObject({
+      erased: ['/input', '/result'],
+      chancery: { effect: 'allow', redaction: { failed: 'the mask policy is not loaded' } },
+    });
+    expect(await missing.valueOf('chancery_decision_log_erased_total')).toBe(1);
+  });
+});
+
+describe('a sink that takes half of what is offered', () => {
+  const CHECKS = 600;
+  const CONCURRENCY = 8;
+  const BOUND = 40;
+
+  /** Takes so many events a second. */
+  const slowReceiver = async (perSecond: () => number): Promise<LogReceiver> => {
+    const receiver = await startLogReceiver(async ({ body }) => {
+      const events = (body as unknown[]).length;
+      await new Promise((resolve) => setTimeout(resolve, (events / perSecond()) * 1_000));
+      return 200;
+    });
+    closers.push(() => receiver.close());
+    return receiver;
+  };
+
+  const offer = async (client: CheckClient, count: number) => {
+    const statuses: number[] = [];
+    let left = count;
+    const one = async (): Promise<void> => {
+      while (left-- > 0) statuses.push((await client.check(aCheckRequest())).status?.code ?? 0);
+    };
+    await Promise.all(Array.from({ length: CONCURRENCY }, one));
+    return statuses;
+  };
+
+  it.each(['drop', 'block'] as const)(
+    'never has a longer queue than its bound, and all is counted: %s',
+    async (whenFull) => {
+      let perSecond = 1_000_000;
+      const receiver = await slowReceiver(() => perSecond);
+      const { client, valueOf, stop } = await start([
+        'no file',
+        `audit.http.url=${receiver.url}`,
+        `audit.http.whenFull=${whenFull}`,
+        'audit.http.maxChunkBytes=4096',
+        'audit.http.maxDelayMs=10',
+        `audit.queueEvents=${BOUND}`,
+      ]);
+      const counted = async (name: string): Promise<number> =>
+        valueOf(`chancery_decision_log_${name}{sink="http"}`);
+      const begunMs = performance.now();
+      await offer(client, 100);
+      perSecond = (100 / (performance.now() - begunMs)) * 500;
+      const statuses = await offer(client, CHECKS);
+      await stop();
+      const offered = await counted('offered_total');
+      const written = await counted('written_total');
+      const full = await valueOf('chancery_decision_log_dropped_total{sink="http",reason="queue_full"}');
+      const overloaded = await valueOf(
+        'chancery_decision_log_dropped_total{sink="http",reason="overloaded"}',
+      );
+      const stopped = await valueOf('chancery_decision_log_dropped_total{sink="http",reason="stopped"}');
+      expect(offered).toBe(CHECKS + 100);
+      expect(full + overloaded + stopped + written).toBe(offered);
+      expect(await counted('queue_events')).toBe(0);
+      expect(await counted('queue_bytes')).toBe(0);
+      expect(await counted('queue_highest_events')).toBeLessThanOrEqual(BOUND);
+      expect(receiver.events()).toHaveLength(written);
+      expect(new Set(receiver.events().map((event) => event['decision_id'])).size).toBe(written);
+      // what is dropped is no reason to deny, and what is not admitted is overloaded
+      if (whenFull === 'drop') {
+        expect(full).toBeGreaterThan(0);
+        expect(statuses.every((code) => code === 0)).toBe(true);
+      } else {
+        expect(full).toBe(0);
+        expect(overloaded).toBeGreaterThan(0);
+        expect(statuses.filter((code) => code === 8).length).toBeLessThanOrEqual(overloaded);
+        expect(statuses.filter((code) => code !== 8 && code !== 0)).toEqual([]);
+      }
+    },
+  );
+});
+
+describe('OpenTelemetry', () => {
+  const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736';
+  const PARENT = '00f067aa0ba902b7';
+  interface Span {
+    readonly traceId: string;
+    readonly spanId: string;
+    readonly parentSpanId: string;
+    readonly attributes: readonly { readonly key: string; readonly value: Record<string, unknown> }[];
+  }
+  const spansIn = (receiver: LogReceiver): readonly Span[] =>
+    receiver.uploads
+      .filter(({ path }) => path === '/v1/traces')
+      .flatMap(({ body }) => (body as { resourceSpans: { scopeSpans: { spans: Span[] }[] }[] }).resourceSpans)
+      .flatMap(({ scopeSpans }) => scopeSpans.flatMap(({ spans }) => spans));
+
+  it("continues Envoy's trace where its caller samples it, and sends events as logs of that trace", async () => {
+    const receiver = await startLogReceiver();
+    closers.push(() => receiver.close());
+    const { client, events, valueOf } = await start([
+      `telemetry.otlp.url=${receiver.url}`,
+      'audit.otlp.whenFull=drop',
+    ]);
+    const headers = (traceparent: string) => ({ headers: { traceparent } });
+    await client.check(aCheckRequest(headers(`00-${TRACE}-${PARENT}-01`)));
+    await client.check(aCheckRequest(headers(`00-${TRACE}-${PARENT}-00`)));
+    await client.check(aCheckRequest({ headers: { b3: `${TRACE}-${PARENT}-1` }, method: 'POST' }));
+    await client.check(aCheckRequest());
+    const logged = await events();
+    const [sampled, , b3] = logged;
+    const spans = spansIn(receiver);
+    expect(spans.map(({ traceId, parentSpanId, spanId }) => ({ traceId, parentSpanId, spanId }))).toEqual([
+      { traceId: TRACE, parentSpanId: PARENT, spanId: sampled?.['span_id'] },
+      { traceId: TRACE, parentSpanId: PARENT, spanId: b3?.['span_id'] },
+    ]);
+    expect(new Set([PARENT, sampled?.['span_id'], b3?.['span_id']]).size).toBe(3);
+    const attributes = Object.fromEntries(
+      spans[1]?.attributes.map(({ key, value }) => [key, Object.values(value)[0]]) ?? [],
+    );
+    expect(attributes).toMatchObject({
+      'chancery.decision_id': b3?.['decision_id'],
+      'chancery.effect': 'deny',
+      'chancery.reason': 'policy_denied',
+      'chancery.policy': 'only',
+    });
+    const bodies = receiver.uploads
+      .filter(({ path }) => path === '/v1/logs')
+      .flatMap(
+        ({ body }) =>
+          (body as { resourceLogs: { scopeLogs: { logRecords: { body: { stringValue: string } }[] }[] }[] })
+            .resourceLogs,
+      )
+      .flatMap(({ scopeLogs }) => scopeLogs.flatMap(({ logRecords }) => logRecords));
+    expect(bodies.map(({ body }) => JSON.parse(body.stringValue) as JsonObject)).toEqual(logged);
+    expect(await valueOf('chancery_decision_log_offered_total{sink="traces"}')).toBe(2);
+    expect(await valueOf('chancery_decision_log_written_total{sink="traces"}')).toBe(2);
+    expect(await valueOf('chancery_decision_log_written_total{sink="otlp"}')).toBe(4);
+  });
+
+  it('loses and counts spans that nobody takes, and Checks go on', async () => {
+    const { client, valueOf, stop } = await start([
+      'telemetry.otlp.url=http://127.0.0.1:1',
+      'telemetry.otlp.timeoutMs=100',
+    ]);
+    const request = aCheckRequest({ headers: { traceparent: `00-${TRACE}-${PARENT}-01` } });
+    expect((await client.check(request)).status).toEqual({});
+    await stop();
+    await eventually('counted', async () => {
+      const reasons = ['sink_failed', 'stopped'];
+      const series = reasons.map(
+        (reason) => `chancery_decision_log_dropped_total{sink="traces",reason="${reason}"}`,
+      );
+      const counts = await Promise.all(series.map((each) => valueOf(each)));
+      return counts.reduce((sum, count) => sum + count, 0) === 1;
+    });
+  });
+});

@@ -1,0 +1,221 @@
+import { describe, expect, it } from 'vitest';
+import type { Json, JsonObject } from '../../../src/core/json.ts';
+import { aCheckRequest, encodeCheckRequest } from '../../support/check-client.ts';
+import { aRecord, eventOf, type LineOptions, lineOf } from '../../support/decision-record.ts';
+
+const withInput = (input: Json, mask: Json) => eventOf(aRecord(), { input, mask });
+
+describe('a mask policy', () => {
+  it.each<[string, Json, Json, JsonObject]>([
+    ['removes a member', { a: 1, b: 2 }, ['/input/a'], { input: { b: 2 }, erased: ['/input/a'] }],
+    [
+      'removes a key with a slash, by ~1',
+      { 'a/b': 1 },
+      ['/input/a~1b'],
+      { input: {}, erased: ['/input/a~1b'] },
+    ],
+    [
+      'removes a key with a tilde, by ~0',
+      { 'a~1b': 1 },
+      ['/input/a~01b'],
+      { input: {}, erased: ['/input/a~01b'] },
+    ],
+    [
+      'does not decode percent signs',
+      { 'a b': 1, 'a%20b': 2 },
+      ['/input/a%20b'],
+      { input: { 'a b': 1 }, erased: ['/input/a%20b'] },
+    ],
+    [
+      'removes elements by the places that they had',
+      { l: [0, 1, 2, 3] },
+      ['/input/l/0', '/input/l/2'],
+      { input: { l: [1, 3] }, erased: ['/input/l/0', '/input/l/2'] },
+    ],
+    ['removes the whole input', { a: 1 }, ['/input'], { erased: ['/input'] }],
+    [
+      'puts a value',
+      { a: 1 },
+      [{ op: 'upsert', path: '/input/a', value: '*' }],
+      { input: { a: '*' }, masked: ['/input/a'] },
+    ],
+    [
+      'puts a value where objects are missing',
+      {},
+      [{ op: 'upsert', path: '/input/x/y', value: [1] }],
+      { input: { x: { y: [1] } }, masked: ['/input/x/y'] },
+    ],
+    [
+      'puts an element that is there',
+      { l: [1] },
+      [{ op: 'upsert', path: '/input/l/0', value: 2 }],
+      { input: { l: [2] }, masked: ['/input/l/0'] },
+    ],
+    [
+      'removes by an object',
+      { a: 1 },
+      [{ op: 'remove', path: '/input/a' }],
+      { input: {}, erased: ['/input/a'] },
+    ],
+    [
+      'leaves what is not there alone',
+      { a: 1 },
+      ['/input/b', '/input/a/c', '/input/l/0'],
+      { input: { a: 1 } },
+    ],
+    ['may name a prototype', { a: 1 }, ['/input/__proto__', '/input/constructor'], { input: { a: 1 } }],
+  ])('%s', (_title, input, mask, expected) => {
+    const { input: masked, erased, masked: put } = withInput(input, mask);
+    expect({
+      ...(masked !== undefined && { input: masked }),
+      ...(erased && { erased }),
+      ...(put && { masked: put }),
+    }).toEqual(expected);
+    expect(({} as JsonObject)['y']).toBeUndefined();
+  });
+
+  const body = (contentType: string, content: string | Buffer) =>
+    aRecord({
+      request: encodeCheckRequest(
+        aCheckRequest({ headers: { 'content-type': contentType }, raw_body: Buffer.from(content) }),
+      ),
+    });
+
+  it('masks a JSON body in every form in which it stands', () => {
+    const line = lineOf(body('application/json', '{"pin":"4711-4711","user":"a"}'), {
+      mask: ['/input/parsed_body/pin'],
+      bodies: true,
+    });
+    expect(line).not.toContain('4711');
+    expect(line).not.toContain(Buffer.from('4711-4711').toString('base64').slice(0, 8));
+    expect(JSON.parse(line ?? '')).toMatchObject({
+      input: { parsed_body: { user: 'a' } },
+      erased: ['/input/parsed_body/pin', '/input/attributes/request/http/rawBody'],
+    });
+  });
+
+  it.each<[string, Json, string, Json]>([
+    ['a form', { pin: ['4711'], user: ['a'] }, '/input/parsed_body/pin', { user: ['a'] }],
+    ['an element of a form', { pin: ['4711', 'x'] }, '/input/parsed_body/pin/0', { pin: ['x'] }],
+    ['multipart', { pin: [{ part: '4711' }], user: ['a'] }, '/input/parsed_body/pin', { user: ['a'] }],
+    [
+      'gRPC',
+      { card: { number: '4711', owner: 'a' } },
+      '/input/parsed_body/card/number',
+      { card: { owner: 'a' } },
+    ],
+    ['a list', ['4711', 'a'], '/input/parsed_body/0', ['a']],
+  ])('masks a body that was parsed from %s', (_title, parsed, pointer, expected) => {
+    const input = { parsed_body: parsed, attributes: { request: { http: { body: 'pin=4711' } } } };
+    const event = eventOf(aRecord(), { input, mask: [pointer], bodies: true });
+    expect(JSON.stringify(event)).not.toContain('4711');
+    expect((event['input'] as JsonObject)['parsed_body']).toEqual(expected);
+    expect(event['erased']).toEqual([pointer, '/input/attributes/request/http/body']);
+  });
+
+  it('masks a parameter of the query in the path, too', () => {
+    const path = '/a?pin=4711&page=2';
+    const headers = [{ key: ':path', raw_value: Buffer.from(path) }];
+    for (const form of [{ headers: { ':path': path } }, { header_map: { headers } }]) {
+      const request = encodeCheckRequest(aCheckRequest({ path, ...form }));
+      const line = lineOf(aRecord({ request }), { mask: ['/input/parsed_query/pin/0'] }) ?? '';
+      expect(line).not.toContain('4711');
+      expect(line).not.toContain(Buffer.from('pin=4711').toString('base64').slice(2, 8));
+      expect(line).toContain('/a?pin=redacted&page=2');
+    }
+  });
+
+  it('masks a header in both forms, and a part of the path with the whole path', () => {
+    const headers = { header_map: { headers: [{ key: 'x-pin', raw_value: Buffer.from('4711') }] } };
+    const request = encodeCheckRequest(aCheckRequest({ path: '/u/4711', ...headers }));
+    const mask = ['/input/attributes/request/http/headers/x-pin', '/input/parsed_path/1'];
+    const line = lineOf(aRecord({ request }), { mask }) ?? '';
+    expect(line).not.toContain('4711');
+    expect(line).not.toContain(Buffer.from('4711').toString('base64'));
+  });
+
+  it('keeps what it has put itself, also under a name that is a secret', () => {
+    const record = aRecord({
+      request: encodeCheckRequest(aCheckRequest({ headers: { authorization: 'Bearer abcdefgh' } })),
+    });
+    const path = '/input/attributes/request/http/headers/authorization';
+    const event = eventOf(record, { mask: [{ op: 'upsert', path, value: 'sha256:1' }] });
+    expect(JSON.stringify(event)).toContain('"authorization":"sha256:1"');
+    expect(event['masked']).toEqual([path]);
+  });
+
+  it('sees the event of OPA: before redaction, without error and metrics', () => {
+    let seen: JsonObject = {};
+    const request = encodeCheckRequest(aCheckRequest({ headers: { authorization: 'Bearer abcdefgh' } }));
+    const error = { code: 'policy_failed', message: 'x' };
+    eventOf(aRecord({ request, error }), {
+      mask: (input) => {
+        seen = input;
+        return [];
+      },
+    });
+    expect(Object.keys(seen).toSorted()).toEqual(
+      ['bundles', 'chancery', 'decision_id', 'input', 'labels', 'path', 'result', 'timestamp'].toSorted(),
+    );
+    expect(seen['input']).toMatchObject({
+      version: { ext_authz: 'v3', encoding: 'protojson' },
+      attributes: { request: { http: { headers: { authorization: 'Bearer abcdefgh' } } } },
+    });
+  });
+
+  it.each<[string, LineOptions, string]>([
+    [
+      'throws',
+      {
+        mask: () => {
+          throw new Error('any');
+        },
+      },
+      'the mask policy failed',
+    ],
+    ['is not loaded', { maskMissing: true }, 'the mask policy is not loaded'],
+    ['is no set', { mask: { a: 1 } }, 'the mask policy says something odd'],
+    ['holds something that is no pointer', { mask: ['input/a'] }, 'the mask policy says something odd'],
+    ['holds a bad escape', { mask: ['/input/a~2'] }, 'the mask policy says something odd'],
+    ['changes something else', { mask: ['/labels/id'] }, 'the mask policy says something odd'],
+    [
+      'has another operation',
+      { mask: [{ op: 'copy', path: '/input/a' }] },
+      'the mask policy says something odd',
+    ],
+    ['has one bad rule among good ones', { mask: ['/input/a', 7] }, 'the mask policy says something odd'],
+  ])('that %s loses no event and lets nothing out', (_title, options, why) => {
+    const event = eventOf(aRecord({ resultText: '{"allowed":true}' }), {
+      ...options,
+      input: { a: 'content' },
+    });
+    expect(event).toMatchObject({
+      decision_id: 'decision-1',
+      erased: ['/input', '/result'],
+      chancery: { effect: 'allow', redaction: { failed: why } },
+    });
+    expect(Object.keys(event)).not.toContain('input');
+    expect(JSON.stringify(event)).not.toContain('content');
+  });
+});
+
+describe('a drop policy', () => {
+  it('drops by true, and by nothing else', () => {
+    expect(lineOf(aRecord(), { drop: () => true })).toBeUndefined();
+    expect(lineOf(aRecord(), { drop: () => false })).toContain('decision-1');
+    expect(lineOf(aRecord(), { drop: () => undefined })).toContain('decision-1');
+  });
+
+  it('that fails, or says something odd, loses no event and lets nothing out', () => {
+    const fail = (): Json => {
+      throw new Error('any');
+    };
+    for (const [drop, failed] of [
+      [fail, 'the drop policy failed'],
+      [() => 'yes', 'the drop policy says neither true nor false'],
+    ] as const) {
+      const event = eventOf(aRecord(), { drop });
+      expect(event).toMatchObject({ erased: ['/input', '/result'], chancery: { redaction: { failed } } });
+    }
+  });
+});
