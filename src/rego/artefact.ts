@@ -3,8 +3,8 @@ export const ARTEFACT = {
   opa: '1.22.2',
   go: 'go1.26.8',
   /** SHA-256 of the module that Go built */
-  wasm: 'sha256:6b46b824691d52232fa34463216c95b09df4333e74af70d9302db6f444c93a3c',
-  wasmBytes: 41_076_124,
+  wasm: 'sha256:c1cd42643059a3c1cea68c1e8a4f328915e1e79380e719c3eae8ddc131e17800',
+  wasmBytes: 41_568_424,
   /** SHA-256 of toolchain.wasm.br */
-  compressed: 'sha256:712dce0f7a7532d9526b17ffcdf41e0cdd3d3da8bc76271be8735c42d7485ad2',
+  compressed: 'sha256:b69c752502115466dc6b5aac691bf65dd4a0e56431cb38e9eb54e048cae6c2e2',
 } as const;

@@ -3,6 +3,19 @@
  *
  * A request holds the policy whole: the toolchain keeps nothing between two calls.
  */
+import type { Json, JsonObject } from '../core/json.ts';
+import type {
+  CompiledTests,
+  DataRequest,
+  Dependencies,
+  DepsRequest,
+  FormatRequest,
+  QueryAnswer,
+  QueryRequest,
+  Repeated,
+  RepeatRequest,
+  TestReportRequest,
+} from './author-messages.ts';
 
 /** A policy as the toolchain sees it. */
 export interface RegoSource {
@@ -28,11 +41,22 @@ export interface Compiled {
 export interface TestRequest extends RegoSource {
   /** measure which lines the tests reach */
   readonly coverage?: boolean;
+  /** regular expression on the full names; left out: all */
+  readonly run?: string | undefined;
+  /** of one test; left out: that of the call */
+  readonly timeoutMs?: number;
+  /** what a command prints */
+  readonly report?: TestReportRequest;
+  /** compile the tests too, and say what each must answer */
+  readonly compiled?: boolean;
 }
 export interface TestReport {
   /** by file, then row */
   readonly tests: readonly TestCase[];
   readonly coverage?: Coverage;
+  /** with `report`: as `opa test` prints it */
+  readonly pretty?: string;
+  readonly compiled?: CompiledTests;
 }
 export interface TestCase {
   /** for example `data.envoy.authz_test.test_public_is_allowed` */
@@ -47,11 +71,22 @@ export interface TestCase {
   readonly error?: RegoIssue;
   /** of a table test */
   readonly failedCases?: readonly string[];
+  readonly durationNs: number;
+  /** with `report`: as `opa test --format json` prints it */
+  readonly report?: JsonObject;
 }
 export interface Coverage {
   /** of the lines of the modules that are not tests */
   readonly percent: number;
   readonly notCovered: readonly { readonly file: string; readonly first: number; readonly last: number }[];
+  /** with `report`: of all modules, as `opa test --coverage` prints it */
+  readonly report?: CoverageReport;
+}
+export interface CoverageReport {
+  readonly files: Json;
+  readonly covered_lines: number;
+  readonly not_covered_lines: number;
+  readonly coverage: number;
 }
 
 export interface EvaluateRequest extends RegoSource {
@@ -93,6 +128,12 @@ export interface Calls {
   ];
   test: [request: TestRequest, result: TestReport];
   evaluate: [request: EvaluateRequest, result: { readonly outcomes: readonly Evaluated[] }];
+  checkStrictly: [request: RegoSource, result: { readonly ok: true }];
+  format: [request: FormatRequest, result: FormatRequest];
+  data: [request: DataRequest, result: { readonly data: JsonObject }];
+  deps: [request: DepsRequest, result: Dependencies];
+  query: [request: QueryRequest, result: QueryAnswer];
+  repeat: [request: RepeatRequest, result: Repeated];
 }
 export type CallName = keyof Calls;
 
