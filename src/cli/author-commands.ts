@@ -1,6 +1,6 @@
 /** What policy authors run: no configuration, no store. Flags are those of `opa` where it has them. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { EXPLAIN_MODES } from '../rego/author-messages.ts';
+import { EXPLAIN_MODES } from '../rego/test-messages.ts';
 import { telling } from './author-issues.ts';
 import type { CheckFlags } from './check-command.ts';
 import type { FmtFlags } from './fmt-command.ts';

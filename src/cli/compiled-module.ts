@@ -4,7 +4,7 @@ import type { Json } from '../core/json.ts';
 import { createEvaluator, type Evaluator } from '../policy/evaluator.ts';
 import { meterModule } from '../policy/metering.ts';
 import { DEFAULT_MAX_UNITS } from '../policy/options.ts';
-import type { Expected } from '../rego/author-messages.ts';
+import type { Expected } from '../rego/test-messages.ts';
 import { isSame, toPlain } from './tagged-value.ts';
 
 export interface CompiledOptions {

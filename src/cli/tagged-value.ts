@@ -1,6 +1,6 @@
 /** Compares a value whose kinds are known with the JSON that a compiled module wrote, where a set is an array. */
 import { isJsonObject, type Json } from '../core/json.ts';
-import type { TaggedValue } from '../rego/author-messages.ts';
+import type { TaggedValue } from '../rego/test-messages.ts';
 
 /** @param expected  undefined: undefined in Rego */
 export function isSame(expected: TaggedValue | undefined, actual: Json | undefined): boolean {

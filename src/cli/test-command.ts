@@ -3,7 +3,7 @@
  * production runs. Formats and exit codes are those of `opa test`; a difference between the two counts as a failure.
  */
 import { Failure } from '../core/failure.ts';
-import type { ExplainMode } from '../rego/author-messages.ts';
+import type { ExplainMode } from '../rego/test-messages.ts';
 import type { Toolchain } from '../rego/toolchain.ts';
 import { telling } from './author-issues.ts';
 import { readSource, withToolchain } from './author-source.ts';

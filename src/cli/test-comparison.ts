@@ -4,8 +4,9 @@
  * Both evaluators are asked the same: the value of the test's rule where the input is `{}`, for a compiled module has
  * no undefined input. Values are compared and not verdicts, since a table test gives its passing cases only.
  */
-import type { CompiledTest, CompiledTests } from '../rego/author-messages.ts';
+
 import type { TestCase } from '../rego/messages.ts';
+import type { CompiledTest, CompiledTests } from '../rego/test-messages.ts';
 import { ask, differenceOf, startCompiled } from './compiled-module.ts';
 
 /** `opa-only`: the test cannot be compiled so that it means the same, for example as it replaces a function. */

@@ -4,18 +4,7 @@
  * A request holds the policy whole: the toolchain keeps nothing between two calls.
  */
 import type { Json, JsonObject } from '../core/json.ts';
-import type {
-  CompiledTests,
-  DataRequest,
-  Dependencies,
-  DepsRequest,
-  FormatRequest,
-  QueryAnswer,
-  QueryRequest,
-  Repeated,
-  RepeatRequest,
-  TestReportRequest,
-} from './author-messages.ts';
+import type { CompiledTests, TestReportRequest } from './test-messages.ts';
 
 /** A policy as the toolchain sees it. */
 export interface RegoSource {
@@ -117,25 +106,6 @@ export interface RegoIssue {
   /** index of the entrypoint that the issue is about */
   readonly entrypoint?: number;
 }
-
-/** Every request with what it is answered. */
-export interface Calls {
-  version: [request: object, result: ToolchainVersion];
-  check: [request: RegoSource, result: { readonly ok: true }];
-  compile: [
-    request: CompileRequest,
-    result: { readonly wasm: string; readonly entrypoints: readonly string[] },
-  ];
-  test: [request: TestRequest, result: TestReport];
-  evaluate: [request: EvaluateRequest, result: { readonly outcomes: readonly Evaluated[] }];
-  checkStrictly: [request: RegoSource, result: { readonly ok: true }];
-  format: [request: FormatRequest, result: FormatRequest];
-  data: [request: DataRequest, result: { readonly data: JsonObject }];
-  deps: [request: DepsRequest, result: Dependencies];
-  query: [request: QueryRequest, result: QueryAnswer];
-  repeat: [request: RepeatRequest, result: Repeated];
-}
-export type CallName = keyof Calls;
 
 /** Exactly one is there: a result, what is wrong with the policy, or what is wrong with the toolchain. */
 export interface Answer {

@@ -18,9 +18,8 @@ import type {
   Repeated,
   RepeatRequest,
 } from './author-messages.ts';
+import type { CallName, Calls } from './calls.ts';
 import type {
-  CallName,
-  Calls,
   Compiled,
   CompileRequest,
   Evaluated,
