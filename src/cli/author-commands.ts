@@ -1,20 +1,31 @@
 /** What policy authors run: no configuration, no store. Flags are those of `opa` where it has them. */
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import { EXPLAIN_MODES } from '../rego/test-messages.ts';
+import { toInteger, toMilliseconds, toPercent, withFormat, withIgnore } from './author-flags.ts';
 import { telling } from './author-issues.ts';
 import type { CheckFlags } from './check-command.ts';
 import type { FmtFlags } from './fmt-command.ts';
+import { addQueryCommands } from './query-commands.ts';
 import type { TestFlags } from './test-command.ts';
 
 type Finish = (code: number) => void;
 
 /** A command line that they cannot read is 1, as with `opa`: 2 says that a test fails. */
-export const AUTHOR_COMMANDS: ReadonlySet<string> = new Set(['check', 'fmt', 'test']);
+export const AUTHOR_COMMANDS: ReadonlySet<string> = new Set([
+  'check',
+  'fmt',
+  'test',
+  'eval',
+  'build',
+  'deps',
+  'bench',
+]);
 
 export function addAuthorCommands(program: Command, finish: Finish): void {
   addCheck(program, finish);
   addFmt(program, finish);
   addTest(program, finish);
+  addQueryCommands(program, finish);
 }
 
 function addCheck(program: Command, finish: Finish): void {
@@ -67,41 +78,4 @@ function addTest(program: Command, finish: Finish): void {
       finish(await testCommand(paths, flags));
     },
   );
-}
-
-function withIgnore(command: Command): Command {
-  return command.option(
-    '--ignore <pattern>',
-    'names of files and folders to leave out, for example .* or *_draft; may be repeated',
-    (value, all: string[]) => [...all, ...value.split(',')],
-    [],
-  );
-}
-
-function withFormat(command: Command, formats: readonly [string, ...string[]]): Command {
-  return command.addOption(
-    new Option('-f, --format <format>', 'of the output').choices(formats).default(formats[0]),
-  );
-}
-
-function toInteger(text: string): number {
-  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('It must be a whole number.');
-  return Number(text);
-}
-
-function toPercent(text: string): number {
-  const percent = Number(text);
-  if (text.trim() === '' || !(percent >= 0 && percent <= 100)) {
-    throw new InvalidArgumentError('It must be between 0 and 100.');
-  }
-  return percent;
-}
-
-const UNITS_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000 };
-
-function toMilliseconds(text: string): number {
-  const [, amount, unit = ''] = /^(\d+(?:\.\d+)?)(ms|s|m)$/.exec(text) ?? [];
-  const milliseconds = Math.round(Number(amount) * (UNITS_MS[unit] ?? Number.NaN));
-  if (!(milliseconds > 0)) throw new InvalidArgumentError('It must be a duration, for example 5s.');
-  return milliseconds;
 }

@@ -15,7 +15,7 @@ export function toErrors(failure: Failure): Json {
   const errors = issues.map(({ message, code, file, line, column }) => ({
     message,
     ...(code !== undefined && { code }),
-    ...(file !== undefined && { location: { file, row: line ?? 0, col: column ?? 0 } }),
+    ...(line !== undefined && { location: { file: file ?? '', row: line, col: column ?? 0 } }),
   }));
   return { errors };
 }

@@ -2,7 +2,7 @@
 import { SUPPORTED_BUILTINS } from '../policy/builtins.ts';
 import type { RegoSource } from '../rego/messages.ts';
 import { createToolchain, type Toolchain } from '../rego/toolchain.ts';
-import { type PolicyFiles, readPolicyPaths } from './policy-paths.ts';
+import { type PolicyFiles, readPolicies } from './policy-paths.ts';
 
 /** Only an author waits for these calls, and ends them with Ctrl-C; a test has a limit of its own besides. */
 const OPTIONS = { callTimeoutMs: 600_000, maxQueued: 16, maxMemoryMiB: 2_048 };
@@ -24,7 +24,7 @@ export function readSource(
   ignore: readonly string[],
   toolchain: Toolchain,
 ): Promise<RegoSource> {
-  return toSource(readPolicyPaths(paths, ignore), toolchain);
+  return toSource(readPolicies(paths, ignore), toolchain);
 }
 
 export async function toSource({ modules, data }: PolicyFiles, toolchain: Toolchain): Promise<RegoSource> {

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { createTwoFilesPatch } from 'diff';
 import { withToolchain } from './author-source.ts';
 import { complain } from './output.ts';
-import { readPolicyPaths } from './policy-paths.ts';
+import { readPolicies } from './policy-paths.ts';
 
 export interface FmtFlags {
   /** rewrite the files */
@@ -20,7 +20,7 @@ const CHANGED = 2;
 
 /** @returns 0; 2 with `--fail` when something would change */
 export async function fmtCommand(paths: readonly string[], flags: FmtFlags): Promise<number> {
-  const { modules } = readPolicyPaths(paths);
+  const { modules } = readPolicies(paths);
   const formatted = await withToolchain((toolchain) => toolchain.format(modules));
   const changed = Object.entries(formatted).filter(([file, text]) => text !== modules[file]);
   if (flags.fail === true && flags.list !== true && flags.diff !== true) {

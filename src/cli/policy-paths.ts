@@ -28,21 +28,27 @@ const REGO = '.rego';
 /**
  * @param ignore  patterns on the names of files and folders below the paths, `*` and `?` as in a shell; whatever
  *                begins with a dot is left out anyway
- * @throws Failure not_found  a path that is not there; policy_rejected  no Rego at all, or a file that is not UTF-8
+ * @throws Failure not_found  a path that is not there; policy_rejected  a file that is not UTF-8
  */
 export function readPolicyPaths(paths: readonly string[], ignore: readonly string[] = []): PolicyFiles {
   const found = new Map(paths.flatMap((path) => find(path, ignore)).map((each) => [each.name, each]));
   const files = [...found.values()];
   const modules = files.filter(({ name }) => extname(name) === REGO);
-  if (modules.length === 0) {
-    throw new Failure('policy_rejected', `There is no .rego file in ${paths.join(', ')}`);
-  }
   return {
     modules: Object.fromEntries(modules.map(({ name }) => [name, readText(name)])),
     data: files
       .filter(({ name }) => extname(name) !== REGO)
       .map(({ name, folder }) => ({ name, path: folder, text: readText(name) })),
   };
+}
+
+/** @throws Failure not_found, policy_rejected  as above, and when there is no Rego at all */
+export function readPolicies(paths: readonly string[], ignore: readonly string[] = []): PolicyFiles {
+  const files = readPolicyPaths(paths, ignore);
+  if (Object.keys(files.modules).length === 0) {
+    throw new Failure('policy_rejected', `There is no .rego file in ${paths.join(', ')}`);
+  }
+  return files;
 }
 
 /** @throws Failure not_found, policy_rejected */
