@@ -107,7 +107,7 @@ func runTests(request testRequest) Answer {
 		}
 	}
 	if request.Compiled {
-		compiled, issues := compileTests(request.Source, parsed, store)
+		compiled, issues := compileTests(request.Source, parsed, store, result.Tests)
 		if issues != nil {
 			return Answer{Issues: issues}
 		}

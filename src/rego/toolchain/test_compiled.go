@@ -11,6 +11,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/compile"
 	"github.com/open-policy-agent/opa/v1/storage"
 	"github.com/open-policy-agent/opa/v1/tester"
+	"github.com/open-policy-agent/opa/v1/topdown"
 	"github.com/open-policy-agent/opa/v1/util"
 )
 
@@ -32,7 +33,12 @@ type compiledTest struct {
 	Expected expected `json:"expected"`
 }
 
-func compileTests(source Source, parsed map[string]*ast.Module, store storage.Store) (*compiledTests, []Issue) {
+// compileTests is about the tests that have been run, and those that had to be ended are not begun again.
+func compileTests(source Source, parsed map[string]*ast.Module, store storage.Store, run []testCase) (*compiledTests, []Issue) {
+	finished := map[place]testCase{}
+	for _, test := range run {
+		finished[place{test.File, test.Row, test.Col}] = test
+	}
 	compiler, issues := compileChecked(parsed, ast.CapabilitiesForThisVersion(), store)
 	if issues != nil {
 		return nil, issues
@@ -42,11 +48,15 @@ func compileTests(source Source, parsed map[string]*ast.Module, store storage.St
 	for _, name := range util.KeysSorted(parsed) {
 		for _, rule := range parsed[name].Rules {
 			path, found := testPath(rule)
-			if !found {
+			verdict, wasRun := finished[place{name, rule.Loc().Row, rule.Loc().Col}]
+			if !found || !wasRun {
 				continue
 			}
 			test := compiledTest{File: name, Row: rule.Loc().Row, Col: rule.Loc().Col, Entrypoint: strings.Join(path, "/")}
 			test.Reason = reasonAgainst(path, compiler, source.Builtins)
+			if verdict.Error != nil && verdict.Error.Code == topdown.CancelErr {
+				test.Reason = "it did not end in time"
+			}
 			if test.Reason == "" {
 				test.Expected = expect(test.Entrypoint, compiler, store, nil)
 				entrypoints = append(entrypoints, test.Entrypoint)
@@ -60,6 +70,11 @@ func compileTests(source Source, parsed map[string]*ast.Module, store storage.St
 	slices.Sort(entrypoints)
 	result.Wasm, issues = buildWasm(parsed, source.Modules, slices.Compact(entrypoints))
 	return result, issues
+}
+
+type place struct {
+	file     string
+	row, col int
 }
 
 // testPath is the path of a test below `data`, without the keys of a table test.
