@@ -54,7 +54,7 @@ export const libraries = {
   '^@open-policy-agent/opa-wasm$|^modern-tar$': ['policy'],
   '^fastify$|^@fastify/': ['admin'],
   '^openapi-fetch$': ['client'],
-  '^commander$': ['cli'],
+  '^(commander|diff)$': ['cli'],
   '^yaml$': ['config'],
   '^(node:)?sqlite$': ['store'],
   '^(node:)?child_process$': ['supervise'],

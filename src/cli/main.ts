@@ -6,6 +6,7 @@ import type { Config } from '../config/schema.ts';
 import { Failure } from '../core/failure.ts';
 import { createLogger } from '../telemetry/logger.ts';
 import type { AdoptFlags } from './adopt-command.ts';
+import { AUTHOR_COMMANDS, addAuthorCommands } from './author-commands.ts';
 import { addCopyCommands } from './copy-commands.ts';
 import { addNodeCommands } from './node-commands.ts';
 import { complain, say } from './output.ts';
@@ -17,7 +18,7 @@ interface ConfigFlags {
   readonly set: readonly string[];
 }
 
-/** @returns the exit code: 0 done, 1 refused or failed, 2 not understood */
+/** @returns the exit code: 0 done, 1 refused or failed, 2 not understood; of the author's commands as `opa` has them */
 export async function run(args: readonly string[]): Promise<number> {
   let exitCode = 0;
   const program = buildProgram((code) => {
@@ -27,7 +28,10 @@ export async function run(args: readonly string[]): Promise<number> {
     await program.parseAsync(args, { from: 'user' });
     return exitCode;
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    if (error instanceof CommanderError) {
+      if (error.exitCode === 0) return 0;
+      return AUTHOR_COMMANDS.has(args[0] ?? '') ? 1 : 2;
+    }
     for (const line of explain(error)) complain(`chancery: ${line}`);
     return error instanceof ConfigurationError || error instanceof UsageError ? 2 : 1;
   }
@@ -98,6 +102,7 @@ function buildProgram(finish: (code: number) => void): Command {
       const { adoptCommand } = await import('./adopt-command.ts');
       finish(await adoptCommand(toConfig(flags, true), flags, createLogger('error')));
     });
+  addAuthorCommands(program, finish);
   addNodeCommands(program, finish);
   addCopyCommands(store, { withConfig, toConfig: (flags: ConfigFlags) => toConfig(flags, true), finish });
 

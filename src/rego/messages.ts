@@ -3,6 +3,8 @@
  *
  * A request holds the policy whole: the toolchain keeps nothing between two calls.
  */
+import type { Json, JsonObject } from '../core/json.ts';
+import type { CompiledTests, TestReportRequest } from './test-messages.ts';
 
 /** A policy as the toolchain sees it. */
 export interface RegoSource {
@@ -62,11 +64,22 @@ export interface BuiltinResult {
 export interface TestRequest extends RegoSource {
   /** measure which lines the tests reach */
   readonly coverage?: boolean;
+  /** regular expression on the full names; left out: all */
+  readonly run?: string | undefined;
+  /** of one test; left out: that of the call */
+  readonly timeoutMs?: number;
+  /** what a command prints */
+  readonly report?: TestReportRequest;
+  /** compile the tests too, and say what each must answer */
+  readonly compiled?: boolean;
 }
 export interface TestReport {
   /** by file, then row */
   readonly tests: readonly TestCase[];
   readonly coverage?: Coverage;
+  /** with `report`: as `opa test` prints it */
+  readonly pretty?: string;
+  readonly compiled?: CompiledTests;
 }
 export interface TestCase {
   /** for example `data.envoy.authz_test.test_public_is_allowed` */
@@ -81,11 +94,22 @@ export interface TestCase {
   readonly error?: RegoIssue;
   /** of a table test */
   readonly failedCases?: readonly string[];
+  readonly durationNs: number;
+  /** with `report`: as `opa test --format json` prints it */
+  readonly report?: JsonObject;
 }
 export interface Coverage {
   /** of the lines of the modules that are not tests */
   readonly percent: number;
   readonly notCovered: readonly { readonly file: string; readonly first: number; readonly last: number }[];
+  /** with `report`: of all modules, as `opa test --coverage` prints it */
+  readonly report?: CoverageReport;
+}
+export interface CoverageReport {
+  readonly files: Json;
+  readonly covered_lines: number;
+  readonly not_covered_lines: number;
+  readonly coverage: number;
 }
 
 export interface EvaluateRequest extends RegoSource {
@@ -116,17 +140,6 @@ export interface RegoIssue {
   /** index of the entrypoint that the issue is about */
   readonly entrypoint?: number;
 }
-
-/** Every request with what it is answered. */
-export interface Calls {
-  version: [request: object, result: ToolchainVersion];
-  check: [request: RegoSource, result: { readonly ok: true }];
-  compile: [request: CompileRequest, result: Omit<Compiled, 'wasm'> & { readonly wasm: string }];
-  test: [request: TestRequest, result: TestReport];
-  evaluate: [request: EvaluateRequest, result: { readonly outcomes: readonly Evaluated[] }];
-  builtin: [request: BuiltinRequest, result: BuiltinResult];
-}
-export type CallName = keyof Calls;
 
 /** Exactly one is there: a result, what is wrong with the policy, or what is wrong with the toolchain. */
 export interface Answer {

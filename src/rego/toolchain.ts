@@ -2,14 +2,24 @@
  * OPA's compiler, test runner and evaluator behind a TypeScript interface. They run as WebAssembly in a worker of
  * their own, so a call never blocks this thread, has a deadline and can be killed.
  *
- * Left out for now: formatting and partial evaluation, which the same module can do.
+ * Left out for now: partial evaluation, which the same module can do.
  */
 import { Failure, type FailureIssue } from '../core/failure.ts';
+import type { JsonObject } from '../core/json.ts';
 import { type Logger, silentLogger } from '../telemetry/logger.ts';
 import { ARTEFACT } from './artefact.ts';
 import type {
-  CallName,
-  Calls,
+  DataFile,
+  Dependencies,
+  DepsRequest,
+  FormatRequest,
+  QueryAnswer,
+  QueryRequest,
+  Repeated,
+  RepeatRequest,
+} from './author-messages.ts';
+import type { CallName, Calls } from './calls.ts';
+import type {
   Compiled,
   CompileRequest,
   Evaluated,
@@ -40,6 +50,17 @@ export interface Toolchain {
   /** Evaluates an entrypoint once per input with OPA's own evaluator: what evaluation in WASM is compared with. */
   evaluate(request: EvaluateRequest, signal?: AbortSignal): Promise<readonly Evaluated[]>;
   version(signal?: AbortSignal): Promise<ToolchainVersion>;
+  /** Finds unused variables and imports and the like, as `opa check --strict` does. */
+  checkStrictly(source: RegoSource, signal?: AbortSignal): Promise<void>;
+  /** @returns each module as `opa fmt` writes it */
+  format(modules: FormatRequest['modules'], signal?: AbortSignal): Promise<FormatRequest['modules']>;
+  /** Reads data files, JSON or YAML, each below the path of its folder, into one document. */
+  mergeData(files: readonly DataFile[], signal?: AbortSignal): Promise<JsonObject>;
+  deps(request: DepsRequest, signal?: AbortSignal): Promise<Dependencies>;
+  /** Answers a query as `opa eval` does; an error of the evaluation is in the answer, not a Failure. */
+  query(request: QueryRequest, signal?: AbortSignal): Promise<QueryAnswer>;
+  /** Measures OPA's evaluator, as it is in the toolchain. */
+  repeat(request: RepeatRequest, signal?: AbortSignal): Promise<Repeated>;
   /** how often its worker was started, and how many calls wait for the one in progress */
   state(): { readonly starts: number; readonly waiting: number };
   close(): Promise<void>;
@@ -83,6 +104,14 @@ export function createToolchain(
     test: (request, signal) => call('test', request, signal),
     evaluate: async (request, signal) => (await call('evaluate', request, signal)).outcomes,
     version: (signal) => call('version', {}, signal),
+    async checkStrictly(source, signal) {
+      await call('checkStrictly', source, signal);
+    },
+    format: async (modules, signal) => (await call('format', { modules }, signal)).modules,
+    mergeData: async (files, signal) => (await call('data', { files }, signal)).data,
+    deps: (request, signal) => call('deps', request, signal),
+    query: (request, signal) => call('query', request, signal),
+    repeat: (request, signal) => call('repeat', request, signal),
     state: () => worker.state(),
     close: () => worker.close(),
   };

@@ -55,6 +55,18 @@ func answer(bytes []byte) (encoded []byte) {
 		return encode(respond(bytes, callBuiltin))
 	case "evaluate":
 		return encode(respond(bytes, evaluate))
+	case "checkStrictly":
+		return encode(respond(bytes, checkStrictly))
+	case "data":
+		return encode(respond(bytes, mergeData))
+	case "deps":
+		return encode(respond(bytes, deps))
+	case "format":
+		return encode(respond(bytes, formatModules))
+	case "query":
+		return encode(respond(bytes, query))
+	case "repeat":
+		return encode(respond(bytes, repeat))
 	}
 	if further := furtherRequests[envelope.Do]; further != nil {
 		return encode(further(bytes))

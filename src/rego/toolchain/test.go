@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"slices"
 	"time"
@@ -17,11 +18,22 @@ import (
 type testRequest struct {
 	Source
 	Coverage bool `json:"coverage"`
+	// regular expression on the full names; empty: all
+	Run string `json:"run"`
+	// of one test; 0: none
+	TimeoutMs int `json:"timeoutMs"`
+	// what a command prints; nil: nothing
+	Report *reportRequest `json:"report"`
+	// compile the tests too, and say what each must answer
+	Compiled bool `json:"compiled"`
 }
 
 type testResult struct {
 	Tests    []testCase      `json:"tests"`
 	Coverage *coverageResult `json:"coverage,omitempty"`
+	// as `opa test` prints it
+	Pretty   string         `json:"pretty,omitempty"`
+	Compiled *compiledTests `json:"compiled,omitempty"`
 }
 
 type testCase struct {
@@ -37,12 +49,17 @@ type testCase struct {
 	Error *Issue `json:"error,omitempty"`
 	// names of the failed cases of a table test
 	FailedCases []string `json:"failedCases,omitempty"`
+	DurationNs  int64    `json:"durationNs"`
+	// as `opa test --format json` prints it
+	Report json.RawMessage `json:"report,omitempty"`
 }
 
 type coverageResult struct {
 	// percent of the lines of the modules that are not tests
 	Percent    float64     `json:"percent"`
 	NotCovered []lineRange `json:"notCovered"`
+	// of all modules, as `opa test --coverage` prints it
+	Report *cover.Report `json:"report,omitempty"`
 }
 
 type lineRange struct {
@@ -51,7 +68,8 @@ type lineRange struct {
 	Last  int    `json:"last"`
 }
 
-// No deadline inside: Go on WebAssembly has one thread and does not preempt. The host ends the worker.
+// Go on WebAssembly has one thread and does not preempt: a deadline inside counts only with a yielder, and at last the
+// host ends the worker.
 const never = 24 * time.Hour
 
 func runTests(request testRequest) Answer {
@@ -67,6 +85,38 @@ func runTests(request testRequest) Answer {
 	txn := storage.NewTransactionOrDie(ctx, store)
 	defer store.Abort(ctx, txn)
 	coverage := cover.New()
+	finished, err := request.runner(store, parsed, coverage).RunTests(ctx, txn)
+	if err != nil {
+		return Answer{Issues: toIssues(err)}
+	}
+	results := sorted(finished)
+	result := testResult{Tests: []testCase{}}
+	for _, each := range results {
+		result.Tests = append(result.Tests, toTestCase(each))
+	}
+	if request.Coverage {
+		result.Coverage = toCoverage(coverage.Report(withoutTests(parsed)))
+	}
+	if request.Report != nil {
+		if err := request.Report.fill(&result, results); err != nil {
+			return Answer{Error: err.Error()}
+		}
+		if request.Coverage {
+			report := coverage.Report(parsed)
+			result.Coverage.Report = &report
+		}
+	}
+	if request.Compiled {
+		compiled, issues := compileTests(request.Source, parsed, store, result.Tests)
+		if issues != nil {
+			return Answer{Issues: issues}
+		}
+		result.Compiled = compiled
+	}
+	return Answer{Result: result}
+}
+
+func (t testRequest) runner(store storage.Store, parsed map[string]*ast.Module, coverage *cover.Cover) *tester.Runner {
 	runner := tester.NewRunner().
 		SetStore(store).
 		SetModules(parsed).
@@ -74,25 +124,44 @@ func runTests(request testRequest) Answer {
 		CapturePrintOutput(true).
 		RaiseBuiltinErrors(true).
 		SetParallel(1).
-		SetTimeout(never)
-	if request.Coverage {
-		runner = runner.SetCoverageQueryTracer(coverage).SetCoverageRuns(nil)
+		SetTimeout(never).
+		Filter(t.Run).
+		SetCoverageRuns(nil)
+	if t.Report != nil {
+		runner = runner.SetCompiler(ast.NewCompiler().
+			WithCapabilities(ast.CapabilitiesForThisVersion()).
+			WithDefaultRegoVersion(ast.RegoV1).
+			WithEnablePrintStatements(true).
+			WithRewriteTestRules(t.Report.VarValues)).
+			EnableTracing(t.Report.traces() && !t.Coverage).
+			StackTraces(true)
 	}
-	finished, err := runner.RunTests(ctx, txn)
-	if err != nil {
-		return Answer{Issues: toIssues(err)}
+	var tracer topdown.QueryTracer
+	if t.Coverage {
+		tracer = coverage
 	}
-	result := testResult{Tests: []testCase{}}
+	if t.TimeoutMs > 0 {
+		runner = runner.SetTimeout(time.Duration(t.TimeoutMs) * time.Millisecond)
+		tracer = &yielder{traced: tracer}
+	}
+	if tracer == nil {
+		return runner
+	}
+	return runner.SetCoverageQueryTracer(tracer)
+}
+
+func sorted(finished chan *tester.Result) []*tester.Result {
+	var results []*tester.Result
 	for each := range finished {
-		result.Tests = append(result.Tests, toTestCase(each))
+		results = append(results, each)
 	}
-	slices.SortFunc(result.Tests, func(a, b testCase) int {
-		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Row, b.Row), cmp.Compare(a.Name, b.Name))
+	slices.SortFunc(results, func(a, b *tester.Result) int {
+		return cmp.Or(
+			cmp.Compare(a.Location.File, b.Location.File),
+			cmp.Compare(a.Location.Row, b.Location.Row),
+			cmp.Compare(a.Name, b.Name))
 	})
-	if request.Coverage {
-		result.Coverage = toCoverage(coverage.Report(withoutTests(parsed)))
-	}
-	return Answer{Result: result}
+	return results
 }
 
 func toTestCase(result *tester.Result) testCase {
@@ -103,6 +172,8 @@ func toTestCase(result *tester.Result) testCase {
 		Col:     result.Location.Col,
 		Outcome: outcomeOf(result),
 		Output:  string(result.Output),
+
+		DurationNs: result.Duration.Nanoseconds(),
 	}
 	if result.Error != nil {
 		test.Error = toEvaluationIssue(result.Error)
