@@ -3,8 +3,8 @@ export const ARTEFACT = {
   opa: '1.22.2',
   go: 'go1.26.8',
   /** SHA-256 of the module that Go built */
-  wasm: 'sha256:d405856c4de64d0dc1d3285048d5a03f1c9251e00691fd43382aabb2ba65ac74',
-  wasmBytes: 39_703_881,
+  wasm: 'sha256:d5688fb62b2c65fce484bba614c26fcacbdcdadbbe37e6ec72ed6bf032ac95b0',
+  wasmBytes: 39_759_653,
   /** SHA-256 of toolchain.wasm.br */
-  compressed: 'sha256:24fb2e948645e86b19bda9e2aeb2169218494b6daee4c3be5f9a97c5b235817f',
+  compressed: 'sha256:5ce25d6f75aae7268f4f8c5c059557550a1115d5dfe7ae0927ea3fdee9381070',
 } as const;

@@ -9,7 +9,7 @@ afterAll(() => toolchain.close());
 
 const BUILTINS =
   'eq equal assign neq lt gt plus count lower upper concat sort and json.unmarshal io.jwt.decode trace ' +
-  'internal.member_2 internal.member_3 internal.template_string';
+  'internal.member_2 internal.member_3 internal.template_string walk';
 
 function compile(
   modules: string | Record<string, string>,
@@ -161,6 +161,80 @@ describe('`concat`', () => {
     const text = 'package t\n\np := [x | some list in input.lists; x := concat("", list)]\n';
     const answer = await answerTo(text, '{"lists": [["a"], 1, {"b"}, ["c"], {}]}');
     expect(answer).toBe(RESULT('["a", ["host.concat", "", {"b"}], "c"]'));
+  });
+});
+
+describe('an array comprehension', () => {
+  const sayOf = async (rule: string, input: string): Promise<string> => {
+    const { wasm } = await compile(`package t\n\n${rule}\n`, []);
+    return startPlainHost(wasm, () => undefined).evaluate('t/p', input);
+  };
+
+  it.each([
+    [
+      'the members of a set',
+      'p := [x | some x in input]',
+      '{"b", 3, "a", [1], null}',
+      '[null, 3, "a", "b", [1]]',
+    ],
+    ['the keys of an object', 'p := [k | some k, _ in input]', '{"z": 1, "a": 2, "m": 3}', '["a", "m", "z"]'],
+    ['the values of an object', 'p := [v | some v in input]', '{"z": 1, "a": 2, "m": 3}', '[2, 3, 1]'],
+    [
+      'one within another',
+      'p := [[k, x] | some k, v in input; some x in v]',
+      '{"b": {4, 3}, "a": [9, 8]}',
+      '[["a", 9], ["a", 8], ["b", 3], ["b", 4]]',
+    ],
+    [
+      'what walk finds',
+      'p := [q | walk(input, [q, _])]',
+      '{"b": {"d": 1, "c": 2}, "a": [0]}',
+      '[[], ["a"], ["a", 0], ["b"], ["b", "c"], ["b", "d"]]',
+    ],
+    ['an array', 'p := [x | some x in input]', '[3, 1, 2]', '[3, 1, 2]'],
+    ['what has no members', 'p := [x | some x in input]', '7', '[]'],
+  ])('takes in the order of OPA %s', async (_, rule, input, value) => {
+    expect(await sayOf(rule, input)).toBe(RESULT(value));
+  });
+
+  it('does not sort an array because another rule walks', async () => {
+    const rules = 'p := [x | some x in q]\n\nq := input if count([1 | walk(input, _)]) > 0';
+    expect(await sayOf(rules, '[3, 1, 2]')).toBe(RESULT('[3, 1, 2]'));
+  });
+});
+
+describe('a reference into data', () => {
+  const DATA = '{"users": {"42": "u", "1.5": "f"}, "list": ["a", "b"], "deep": {"x": {"7": "s"}}}';
+  it.each([
+    ['p := data.users[input.n]', '{"n": 42}', RESULT('"u"')],
+    ['p := data.users[input.n]', '{"n": 1.5}', RESULT('"f"')],
+    ['p := data.users[42]', '{}', RESULT('"u"')],
+    ['p := data.users[input.n]', '{"n": "42"}', RESULT('"u"')],
+    ['p := data.users[input.n]', '{"n": 43}', 'set()'],
+    ['p := data.list[input.n]', '{"n": "1"}', RESULT('"b"')],
+    ['p := data.list[input.n]', '{"n": 1}', RESULT('"b"')],
+    ['p := data.list[input.n]', '{"n": "x"}', 'set()'],
+    ['p := data.list[input.n]', '{"n": "1.0"}', 'set()'],
+    ['p := x if { some k; x := data.deep[k][7] }', '{}', RESULT('"s"')],
+    ['p := x if { users := data.users; x := users[42] }', '{}', 'set()'],
+    ['p := x if { users := data.users; x := users[input.n] }', '{"n": 42}', 'set()'],
+  ])('spells keys as OPA does: %s of %s', async (rule, input, results) => {
+    const { wasm } = await compile(`package t\n\n${rule}\n`, []);
+    expect(startPlainHost(wasm, () => undefined, DATA).evaluate('t/p', input)).toBe(results);
+  });
+});
+
+describe('a conflict', () => {
+  it.each([
+    ['p := x if some x in [1, 2]', 'rule data.t.p produced conflicting values at t.rego:3:1'],
+    [
+      'f(_) := x if some x in [1, 2]\np := f(1)',
+      'function data.t.f produced conflicting values for the same inputs',
+    ],
+    ['p[1] := x if some x in [1, 2]', 'object keys must be unique at t.rego:3:1'],
+  ])('is told in the words of OPA: %s', async (rule, words) => {
+    const { wasm } = await compile(`package t\n\n${rule}\n`, []);
+    expect(() => startPlainHost(wasm, () => undefined).evaluate('t/p', '{}')).toThrow(words);
   });
 });
 

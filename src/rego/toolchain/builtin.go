@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -53,11 +54,7 @@ func callBuiltin(request builtinRequest) Answer {
 		}
 		operands[index] = operand
 	}
-	var results []*ast.Term
-	err := implementation(request.context(), operands, func(result *ast.Term) error {
-		results = append(results, result)
-		return nil
-	})
+	results, err := invoke(implementation, request.context(), operands)
 	var halt topdown.Halt
 	switch {
 	case errors.As(err, &halt):
@@ -71,6 +68,28 @@ func callBuiltin(request builtinRequest) Answer {
 	}
 	text := writeTerm(results[0])
 	return Answer{Result: builtinResult{Text: &text}}
+}
+
+// invoke ends the evaluation where OPA's own evaluator would panic: within a built-in, or for a result that is not there
+// (json.patch that removes all).
+func invoke(implementation topdown.BuiltinFunc, ctx topdown.BuiltinContext, operands []*ast.Term) (results []*ast.Term, err error) {
+	defer func() {
+		if panicked := recover(); panicked != nil {
+			results, err = nil, panicHalt(panicked)
+		}
+	}()
+	err = implementation(ctx, operands, func(result *ast.Term) error {
+		if result == nil {
+			return panicHalt("no result")
+		}
+		results = append(results, result)
+		return nil
+	})
+	return results, err
+}
+
+func panicHalt(reason any) error {
+	return topdown.Halt{Err: &topdown.Error{Code: topdown.InternalErr, Message: fmt.Sprint("panic: ", reason)}}
 }
 
 func (request builtinRequest) context() topdown.BuiltinContext {

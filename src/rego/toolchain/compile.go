@@ -52,7 +52,11 @@ func emit(compiler *ast.Compiler, queries []planner.QuerySet, builtins []*ast.Bu
 	if err != nil {
 		return Answer{Issues: toIssues(err)}
 	}
+	nameConflicts(policy)
 	reached := redirect(policy, host)
+	// What these call is the module's own in any case.
+	spellDataKeys(policy)
+	orderIterations(policy)
 	wasm, err := writeWasm(policy)
 	if err != nil {
 		return Answer{Issues: toIssues(err)}

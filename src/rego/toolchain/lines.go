@@ -24,7 +24,9 @@ func main() {
 
 func init() {
 	furtherRequests = map[string]func([]byte) Answer{
+		"builtins":    func(bytes []byte) Answer { return respond(bytes, listBuiltins) },
 		"cases":       func(bytes []byte) Answer { return respond(bytes, loadCases) },
+		"differences": func(bytes []byte) Answer { return respond(bytes, findDifferences) },
 		"compileCase": func(bytes []byte) Answer { return respond(bytes, compileCase) },
 		"judgeCase":   func(bytes []byte) Answer { return respond(bytes, judgeCase) },
 	}

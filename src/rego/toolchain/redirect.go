@@ -38,12 +38,13 @@ func redirect(policy *ir.Policy, host []string) []reachedBuiltin {
 		reached = append(reached, each)
 	}
 	if len(redirected) > 0 {
-		rewriteCalls(policy, func(call *ir.CallStmt) []ir.Stmt {
-			name, ok := redirected[call.Func]
-			switch {
-			case !ok:
-				return []ir.Stmt{call}
-			case call.Func == ast.Concat.Name:
+		rewritePlan(policy, func(statement ir.Stmt) []ir.Stmt {
+			call, ok := statement.(*ir.CallStmt)
+			if !ok || redirected[call.Func] == "" {
+				return []ir.Stmt{statement}
+			}
+			name := redirected[call.Func]
+			if call.Func == ast.Concat.Name {
 				return concatByType(call, name)
 			}
 			call.Func = name
@@ -67,38 +68,5 @@ func concatByType(call *ir.CallStmt, name string) []ir.Stmt {
 			{Stmts: []ir.Stmt{&ir.IsSetStmt{Source: collection, Location: call.Location}, &asked}},
 		}},
 		&ir.IsDefinedStmt{Source: call.Result, Location: call.Location},
-	}
-}
-
-// rewriteCalls replaces each call of a function of the plan or a built-in by statements.
-func rewriteCalls(policy *ir.Policy, rewrite func(*ir.CallStmt) []ir.Stmt) {
-	for _, plan := range policy.Plans.Plans {
-		rewriteBlocks(plan.Blocks, rewrite)
-	}
-	for _, function := range policy.Funcs.Funcs {
-		rewriteBlocks(function.Blocks, rewrite)
-	}
-}
-
-func rewriteBlocks(blocks []*ir.Block, rewrite func(*ir.CallStmt) []ir.Stmt) {
-	for _, block := range blocks {
-		statements := make([]ir.Stmt, 0, len(block.Stmts))
-		for _, statement := range block.Stmts {
-			switch statement := statement.(type) {
-			case *ir.CallStmt:
-				statements = append(statements, rewrite(statement)...)
-				continue
-			case *ir.BlockStmt:
-				rewriteBlocks(statement.Blocks, rewrite)
-			case *ir.ScanStmt:
-				rewriteBlocks([]*ir.Block{statement.Block}, rewrite)
-			case *ir.NotStmt:
-				rewriteBlocks([]*ir.Block{statement.Block}, rewrite)
-			case *ir.WithStmt:
-				rewriteBlocks([]*ir.Block{statement.Block}, rewrite)
-			}
-			statements = append(statements, statement)
-		}
-		block.Stmts = statements
 	}
 }
