@@ -64,6 +64,11 @@ function isAny(
 const UNITS_PER_COMPARISON = 20;
 
 export const strings: Family = {
+  concat: ([delimiter, collection], context) => {
+    const [between, members] = [stringOf(delimiter), stringsOf(collection)];
+    context.charge(members.length * (between.length + UNITS_PER_COMPARISON));
+    return members.join(between);
+  },
   replace: ([text, old, replacement], context) => {
     const [whole, from, to] = [stringOf(text), stringOf(old), stringOf(replacement)];
     const most = from === '' ? whole.length + 1 : whole.length / from.length;

@@ -42,8 +42,9 @@ function aHandler({ authenticate = async () => ({}), lateMs = 0, admits = true, 
         name,
         revision: 'sha256:1',
         seq: 3,
-        lastCost: () => ({ units: 42 }),
-        evaluate: () => {
+        reads: true,
+        evaluate: (_entrypoint, _input, _deadlineMs, onCost) => {
+          onCost?.({ units: 42 });
           late = lateMs;
           return { defined: true, value: true, text: 'true' };
         },

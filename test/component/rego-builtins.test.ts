@@ -218,9 +218,7 @@ describe('a compiled policy and OPA itself', () => {
       'or',
     ];
     const text = [...ON_A_STRING, ...WITHOUT_INPUT].join('\n');
-    const missed = NATIVE_BUILTINS.filter(
-      (name) => !name.startsWith('internal.') && !infix.includes(name),
-    );
+    const missed = NATIVE_BUILTINS.filter((name) => !name.startsWith('internal.') && !infix.includes(name));
     expect(missed.filter((name) => !text.includes(`${name}(`))).toEqual([]);
   });
 

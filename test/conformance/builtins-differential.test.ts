@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { BUILTIN_SOURCES } from '../../src/builtins/table.ts';
-import { DRIFTING_BUILTINS } from '../../src/rego/drifting.ts';
+import { HOST_BUILTINS } from '../../src/policy/builtins.ts';
 import { argumentsOf } from '../support/builtin-arguments.ts';
 import { signedArguments } from '../support/builtin-credentials.ts';
 import { type BuiltinHost, createBuiltinHost } from '../support/builtin-host.ts';
@@ -69,7 +69,7 @@ async function compile(rule: string): Promise<Uint8Array> {
     do: 'compile',
     modules: { 't.rego': `package t\n\n${rule}\n` },
     builtins: [...BUILTIN_SOURCES.keys()],
-    host: DRIFTING_BUILTINS,
+    host: HOST_BUILTINS,
     entrypoints: ['t/r'],
   });
   return Uint8Array.fromBase64(wasm);
@@ -117,7 +117,8 @@ describe('each built-in of the pinned OPA', () => {
       const { defined, differences } = await compare(builtin);
       compared += 1;
       if (defined * 2 < CALLS) seldomDefined.push(`${name} ${defined}`);
-      differing.push(...differences.slice(0, 3)); if (differences.length) console.log(name, differences.length);
+      differing.push(...differences.slice(0, 3));
+      if (differences.length) console.log(name, differences.length);
     }
     console.log(`${compared} built-ins compared; defined in fewer than half: ${seldomDefined.join(', ')}`);
     expect(differing).toEqual([]);

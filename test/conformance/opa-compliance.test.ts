@@ -1,7 +1,7 @@
 /** OPA's own compliance cases, read from its Go module: each query is compiled, run here, and judged by OPA's code. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { DRIFTING_BUILTINS } from '../../src/rego/drifting.ts';
+import { HOST_BUILTINS } from '../../src/policy/builtins.ts';
 import { type Instance, startInstance } from '../../src/rego/instance.ts';
 import type { Answer, BuiltinResult, ReachedBuiltin, RegoIssue } from '../../src/rego/messages.ts';
 import { type NativeToolchain, opaFolder, startNativeToolchain } from '../support/native-toolchain.ts';
@@ -98,7 +98,7 @@ describe('the compliance cases of the pinned OPA', () => {
         const each = cases[index];
         if (each === undefined) return;
         // An error of a built-in that the module answers itself could not be told.
-        const host = each.strictError ? everyBuiltin : DRIFTING_BUILTINS;
+        const host = each.strictError ? everyBuiltin : HOST_BUILTINS;
         const { wasm } = await native.ask<CompiledCase>({ do: 'compileCase', index, host });
         let outcome: { got?: string; failed?: RegoIssue };
         try {

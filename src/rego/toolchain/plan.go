@@ -48,7 +48,7 @@ func planPolicy(compiler *ast.Compiler, queries []planner.QuerySet, builtins []*
 	for _, builtin := range builtins {
 		declarations[builtin.Name] = builtin
 	}
-	return planner.New().WithQueries(queries).WithModules(modules).WithBuiltinDecls(declarations).Plan()
+	return planner.New().WithQueries(queries).WithModules(dispatch(modules)).WithBuiltinDecls(declarations).Plan()
 }
 
 // orderReplacements puts `with f as …` behind the replacements of input and data. They do not depend on each other, but

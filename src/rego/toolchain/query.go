@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -66,7 +67,7 @@ func query(request queryRequest) Answer {
 		return Answer{Issues: issues}
 	}
 	if request.Compiled {
-		result.Compiled = compileQuery(request, body, parsed, store, input)
+		result.Compiled = compileAsRule(request, body, parsed, store, input)
 	}
 	return Answer{Result: result}
 }
@@ -133,7 +134,7 @@ const (
 	queryEntrypoint = "chancery_query/results"
 )
 
-func compileQuery(request queryRequest, body ast.Body, parsed map[string]*ast.Module, store storage.Store, input *ast.Term) *compiledQuery {
+func compileAsRule(request queryRequest, body ast.Body, parsed map[string]*ast.Module, store storage.Store, input *ast.Term) *compiledQuery {
 	text, expressions := ruleOfQuery(body)
 	result := &compiledQuery{Entrypoint: queryEntrypoint, Expressions: expressions}
 	module, err := ast.ParseModuleWithOpts(queryFile, text, ast.ParserOptions{RegoVersion: ast.RegoV1})
@@ -142,10 +143,7 @@ func compileQuery(request queryRequest, body ast.Body, parsed map[string]*ast.Mo
 		return result
 	}
 	modules := map[string]*ast.Module{queryFile: module}
-	texts := map[string]string{queryFile: text}
-	for name, each := range parsed {
-		modules[name], texts[name] = each, request.Modules[name]
-	}
+	maps.Copy(modules, parsed)
 	compiler, issues := compileChecked(modules, ast.CapabilitiesForThisVersion(), store)
 	if issues != nil {
 		result.Reason = "it cannot be written as a rule: " + issues[0].Message
@@ -155,7 +153,7 @@ func compileQuery(request queryRequest, body ast.Body, parsed map[string]*ast.Mo
 		return result
 	}
 	result.Expected = expect(queryEntrypoint, compiler, store, input)
-	result.Wasm, issues = buildWasm(modules, texts, []string{queryEntrypoint})
+	result.Wasm, issues = buildWasm(compiler, request.Source, []string{queryEntrypoint})
 	if issues != nil {
 		result.Reason = "it cannot be compiled: " + issues[0].Message
 	}

@@ -1,14 +1,11 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
-	"github.com/open-policy-agent/opa/v1/bundle"
-	"github.com/open-policy-agent/opa/v1/compile"
 	"github.com/open-policy-agent/opa/v1/storage"
 	"github.com/open-policy-agent/opa/v1/tester"
 	"github.com/open-policy-agent/opa/v1/topdown"
@@ -68,7 +65,7 @@ func compileTests(source Source, parsed map[string]*ast.Module, store storage.St
 		return result, nil
 	}
 	slices.Sort(entrypoints)
-	result.Wasm, issues = buildWasm(parsed, source.Modules, slices.Compact(entrypoints))
+	result.Wasm, issues = buildWasm(compiler, source, slices.Compact(entrypoints))
 	return result, issues
 }
 
@@ -155,25 +152,14 @@ func (w *reasonWalk) visit(rule *ast.Rule) {
 }
 
 // buildWasm compiles modules with the tests among them, for a comparison and never for a release.
-func buildWasm(modules map[string]*ast.Module, texts map[string]string, entrypoints []string) ([]byte, []Issue) {
-	source := &bundle.Bundle{Data: map[string]any{}}
-	source.SetRegoVersion(ast.RegoV1)
-	source.Manifest.Init()
-	for _, name := range util.KeysSorted(modules) {
-		source.Modules = append(source.Modules, bundle.ModuleFile{
-			URL: name, Path: name, Parsed: modules[name], Raw: []byte(texts[name]),
-		})
-	}
-	compiler := compile.New().
-		WithTarget(compile.TargetWasm).
-		WithRegoVersion(ast.RegoV1).
-		WithCapabilities(ast.CapabilitiesForThisVersion()).
-		WithEntrypoints(entrypoints...).
-		WithPruneUnused(true).
-		WithOptimizationLevel(0).
-		WithBundle(source)
-	if err := compiler.Build(context.Background()); err != nil {
+func buildWasm(compiler *ast.Compiler, source Source, entrypoints []string) ([]byte, []Issue) {
+	queries, err := entrypointQueries(compiler, entrypoints)
+	if err != nil {
 		return nil, toIssues(err)
 	}
-	return compiler.Bundle().WasmModules[0].Raw, nil
+	answer := emit(compiler, queries, ast.CapabilitiesForThisVersion().Builtins, source.Host)
+	if result, ok := answer.Result.(compileResult); ok {
+		return result.Wasm, nil
+	}
+	return nil, answer.Issues
 }
