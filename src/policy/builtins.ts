@@ -4,9 +4,6 @@ import { BUILTIN_SOURCES, builtinsFrom } from '../builtins/table.ts';
 /** They need the network, which no evaluation has. */
 const WITHOUT_NETWORK: readonly string[] = ['http.send', 'net.lookup_ip_addr'];
 
-/** Those that a compiled module answers itself, as OPA's evaluator would. */
-export const NATIVE_BUILTINS: readonly string[] = builtinsFrom('native');
-
 /** Another one is refused with its place. */
 export const SUPPORTED_BUILTINS: readonly string[] = [...BUILTIN_SOURCES.keys()].filter(
   (name) => !WITHOUT_NETWORK.includes(name),

@@ -1,11 +1,11 @@
 /** What OPA's own evaluator says about each request, and whether an answer of ours says the same. */
 import { isDeepStrictEqual } from 'node:util';
 import { Value } from 'typebox/value';
-import { NATIVE_BUILTINS } from '../../src/policy/builtins.ts';
 import { readPolicyFolder } from '../../src/policy/folder.ts';
 import { type RegoOptions, regoOptions } from '../../src/rego/options.ts';
 import { createToolchain } from '../../src/rego/toolchain.ts';
 import { type CheckAnswer, decodeCheckResponse, type HeaderOption } from '../support/check-client.ts';
+import { NATIVE_BUILTINS } from '../support/native-builtins.ts';
 
 /** An answer without what varies from call to call. */
 interface Verdict {

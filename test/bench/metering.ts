@@ -3,11 +3,12 @@
  * the same few lines; the ratio of each pair counts, since the speed of a machine changes from minute to minute. Both
  * answers are compared; one that differs makes the bench fail.
  */
-import { NATIVE_BUILTINS } from '../../src/policy/builtins.ts';
+
 import { meterModule, UNITS_EXPORT } from '../../src/policy/metering.ts';
 import { DEFAULT_MAX_UNITS } from '../../src/policy/options.ts';
 import { createToolchain } from '../../src/rego/toolchain.ts';
 import { METERED_POLICIES, similarRules } from '../support/metered-policies.ts';
+import { NATIVE_BUILTINS } from '../support/native-builtins.ts';
 
 const PAIRS = 101;
 /** Evaluations without a break, for about so long: short, so that some are not interrupted on a busy machine. */

@@ -3,12 +3,12 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { Failure } from '../../src/core/failure.ts';
 import { toDecision } from '../../src/decision/output.ts';
 import { fromCheckRequest } from '../../src/ext-authz/check-request.ts';
-import { NATIVE_BUILTINS } from '../../src/policy/builtins.ts';
 import type { Evaluator } from '../../src/policy/evaluator.ts';
 import { createToolchain } from '../../src/rego/toolchain.ts';
 import { aCheckRequest, encodeCheckRequest } from '../support/check-client.ts';
 import { collidingNames } from '../support/check-collisions.ts';
 import { anEvaluator, meteredModule } from '../support/metered-evaluator.ts';
+import { NATIVE_BUILTINS } from '../support/native-builtins.ts';
 
 const POLICY = `package envoy.authz
 

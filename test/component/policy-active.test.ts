@@ -8,13 +8,13 @@ import { createMemoryBlobs } from '../../src/journal/memory-journal.ts';
 import { createActivePolicies } from '../../src/policy/active.ts';
 import { createPolicyAdministration } from '../../src/policy/administration.ts';
 import type { RevisionBody } from '../../src/policy/bodies.ts';
-import { NATIVE_BUILTINS } from '../../src/policy/builtins.ts';
 import { createEvaluationPool } from '../../src/policy/evaluation-pool.ts';
 import { createPolicyState } from '../../src/policy/state.ts';
 import { createToolchain } from '../../src/rego/toolchain.ts';
 import { silentLogger } from '../../src/telemetry/logger.ts';
 import { createMetrics } from '../../src/telemetry/metrics.ts';
 import { POLICY_LIMITS } from '../support/metered-evaluator.ts';
+import { NATIVE_BUILTINS } from '../support/native-builtins.ts';
 import { anEntry } from '../unit/policy/policy-entries.ts';
 
 const toolchain = createToolchain({ callTimeoutMs: 30_000, maxQueued: 16, maxMemoryMiB: 512 });

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Failure } from '../../src/core/failure.ts';
-import { NATIVE_BUILTINS } from '../../src/policy/builtins.ts';
 import type { Evaluator } from '../../src/policy/evaluator.ts';
 import { createToolchain } from '../../src/rego/toolchain.ts';
 import { meteredModule, anEvaluator as startEvaluator } from '../support/metered-evaluator.ts';
+import { NATIVE_BUILTINS } from '../support/native-builtins.ts';
 
 const POLICY = `package p
 

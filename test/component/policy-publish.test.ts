@@ -40,6 +40,8 @@ describe('publishing a policy', () => {
         tests: 11,
         metering: 1,
         smokeUnits: source.smoke?.map(() => expect.any(Number)),
+        inputs: [['attributes', 'request', 'http'], ['identity', 'user'], ['parsed_path']],
+        builtins: [],
       },
     });
     expect((await publishPolicy('quickstart', source, { toolchain })).body).toEqual(prepared.body);

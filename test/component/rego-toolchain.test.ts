@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { Failure, type FailureIssue } from '../../src/core/failure.ts';
-import { NATIVE_BUILTINS } from '../../src/policy/builtins.ts';
 import { ARTEFACT } from '../../src/rego/artefact.ts';
 import { createToolchain } from '../../src/rego/toolchain.ts';
 import { silentLogger } from '../../src/telemetry/logger.ts';
+import { NATIVE_BUILTINS } from '../support/native-builtins.ts';
 
 const OPTIONS = { callTimeoutMs: 30_000, maxQueued: 16, maxMemoryMiB: 512 };
 const ENTRYPOINTS = ['envoy/authz/allow'];
