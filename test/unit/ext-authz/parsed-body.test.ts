@@ -2,10 +2,11 @@ import { describe, expect, it } from 'vitest';
 import { parseBody } from '../../../src/ext-authz/parsed-body.ts';
 
 function parse(headers: Record<string, string>, body: string | Uint8Array) {
+  const bytes = typeof body === 'string' ? Buffer.from(body) : Buffer.from(body);
   return parseBody({
     header: (name) => headers[name],
-    bytes: Buffer.from(body as string),
-    rawBytes: Buffer.from(body as string),
+    bytes,
+    rawBytes: bytes,
     path: ['pkg.Service', 'Method'],
   });
 }
