@@ -15,7 +15,7 @@ import { type AdsStream, createAdsStream, type StreamEvents, type StreamLimits }
 import type { AdsVariant, Push } from './ads-variant.ts';
 import { type BuildOptions, type BuildResources, buildResources } from './build.ts';
 import { createNodeStatuses, type NodeStatus, UNKNOWN_NODE } from './node-status.ts';
-import { type NodeProgress, progressOf } from './rollout.ts';
+import { type LeftStream, type NodeProgress, progressOf } from './rollout.ts';
 import type { Snapshot } from './snapshot.ts';
 import { createSnapshots, type QuietWindow } from './snapshots.ts';
 
@@ -50,6 +50,8 @@ export interface NodeSessions {
   nodeStatus(id: string): NodeStatus | undefined;
   /** How far changes have come on it; undefined: not registered. */
   nodeProgress(id: string): NodeProgress | undefined;
+  /** Nodes that have a stream, or had one since this process runs. */
+  seenNodes(): readonly string[];
   /** Builds for every node anew; what comes out the same is not sent. */
   rebuildAll(): void;
   /** Follows no changes any more. */
@@ -81,8 +83,8 @@ export function createNodeSessions(
   const statuses = createNodeStatuses();
   /** oldest first */
   const sessions = new Map<string, Session[]>();
-  /** what nodes without a stream had accepted when the last one ended; bounded by the registry */
-  const leftWith = new Map<string, Snapshot>();
+  /** nodes without a stream that had one; bounded by the registry */
+  const left = new Map<string, LeftStream>();
   const pushes = metrics.counter('chancery_xds_pushes_total', 'Responses sent', ['type']);
   const nacks = metrics.counter('chancery_xds_nacks_total', 'Responses that a node refused', ['type']);
 
@@ -107,7 +109,7 @@ export function createNodeSessions(
   const forget = (id: string): void => {
     for (const { call } of sessions.get(id) ?? []) refuse(call, notRegistered(id));
     statuses.delete(id);
-    leftWith.delete(id);
+    left.delete(id);
   };
 
   const eventsOf = (id: string, inSync: StreamEvents['inSync']): StreamEvents => ({
@@ -157,16 +159,15 @@ export function createNodeSessions(
   const close = (session: Session): void => {
     const { nodeId } = session;
     session.stream.close();
-    const left = (sessions.get(nodeId) ?? []).filter((each) => each !== session);
-    if (left.length > 0) {
-      sessions.set(nodeId, left);
+    const others = (sessions.get(nodeId) ?? []).filter((each) => each !== session);
+    if (others.length > 0) {
+      sessions.set(nodeId, others);
       return;
     }
     sessions.delete(nodeId);
     if (registry.node(nodeId)) {
       statuses.update(nodeId, { connected: false });
-      if (session.applied) leftWith.set(nodeId, session.applied);
-      else leftWith.delete(nodeId);
+      left.set(nodeId, { applied: session.applied, atMs: clock.nowMs() });
     }
     logger.info({ node: nodeId }, 'a node has gone');
   };
@@ -177,7 +178,7 @@ export function createNodeSessions(
         applied,
         refused: stream.refused(),
       })),
-      leftWith: leftWith.get(id),
+      left: left.get(id),
       offered: snapshots.offered(id),
       heldThrough: (snapshot) => snapshots.heldThrough(id, snapshot),
       trouble: snapshots.trouble(id),
@@ -198,6 +199,7 @@ export function createNodeSessions(
     close,
     nodeStatus: (id) => (registry.node(id) === undefined ? undefined : statusOf(id)),
     nodeProgress: (id) => (registry.node(id) === undefined ? undefined : progressOfNode(id)),
+    seenNodes: () => [...new Set([...sessions.keys(), ...left.keys()])],
     rebuildAll: () => snapshots.outdateAll(),
     end() {
       unfollow();
