@@ -15,6 +15,7 @@ import { type AdsStream, createAdsStream, type StreamEvents, type StreamLimits }
 import type { AdsVariant, Push } from './ads-variant.ts';
 import { type BuildOptions, type BuildResources, buildResources } from './build.ts';
 import { createNodeStatuses, type NodeStatus, UNKNOWN_NODE } from './node-status.ts';
+import { createRefusals, type Refusals } from './refusals.ts';
 import { type LeftStream, type NodeProgress, progressOf } from './rollout.ts';
 import type { Snapshot } from './snapshot.ts';
 import { createSnapshots, type QuietWindow } from './snapshots.ts';
@@ -85,6 +86,8 @@ export function createNodeSessions(
   const sessions = new Map<string, Session[]>();
   /** nodes without a stream that had one; bounded by the registry */
   const left = new Map<string, LeftStream>();
+  /** of nodes that have, or had, a stream; bounded by the registry */
+  const refusals = new Map<string, Refusals>();
   const pushes = metrics.counter('chancery_xds_pushes_total', 'Responses sent', ['type']);
   const nacks = metrics.counter('chancery_xds_nacks_total', 'Responses that a node refused', ['type']);
 
@@ -94,6 +97,7 @@ export function createNodeSessions(
     window: limits.window,
     connected: () => sessions.keys(),
     onSnapshot: (id, snapshot) => {
+      refusals.get(id)?.keep(snapshot);
       for (const { stream } of sessions.get(id) ?? []) stream.offer(snapshot);
     },
   });
@@ -110,9 +114,10 @@ export function createNodeSessions(
     for (const { call } of sessions.get(id) ?? []) refuse(call, notRegistered(id));
     statuses.delete(id);
     left.delete(id);
+    refusals.delete(id);
   };
 
-  const eventsOf = (id: string, inSync: StreamEvents['inSync']): StreamEvents => ({
+  const eventsOf = (id: string): Omit<StreamEvents, 'inSync' | 'recalled'> => ({
     sent: (type, version) => {
       pushes.add({ type });
       statuses.updateType(id, type, { sentVersion: version });
@@ -124,7 +129,6 @@ export function createNodeSessions(
       const at = new Date(clock.nowMs()).toISOString();
       statuses.updateType(id, type, { lastNack: { version, names, reason, at } });
     },
-    inSync,
   });
 
   const open = <Request extends { readonly typeUrl: string }>({
@@ -134,12 +138,22 @@ export function createNodeSessions(
     write,
   }: Opening<Request>): Session<Request> => {
     if (registry.node(nodeId) === undefined) throw notRegistered(nodeId);
+    const known = refusals.get(nodeId) ?? createRefusals();
+    refusals.set(nodeId, known);
+    const leftWith = left.get(nodeId)?.applied;
     const stream = createAdsStream({
       variant,
       write,
-      events: eventsOf(nodeId, (snapshot) => {
-        session.applied = snapshot;
-      }),
+      events: {
+        ...eventsOf(nodeId),
+        inSync: (snapshot) => {
+          session.applied = snapshot;
+        },
+        recalled: () => {
+          session.applied ??= leftWith;
+        },
+      },
+      refusals: known,
       holdMs: limits.holdMs,
       limits,
     });
@@ -151,7 +165,10 @@ export function createNodeSessions(
     }
     const snapshot = snapshots.of(nodeId);
     statuses.update(nodeId, { connected: true });
-    if (snapshot) stream.offer(snapshot);
+    if (snapshot) {
+      known.keep(snapshot);
+      stream.offer(snapshot);
+    }
     logger.info({ node: nodeId, peer: call.getPeer() }, 'a node has connected');
     return session;
   };
@@ -179,6 +196,7 @@ export function createNodeSessions(
         refused: stream.refused(),
       })),
       left: left.get(id),
+      remembered: refusals.get(id),
       offered: snapshots.offered(id),
       heldThrough: (snapshot) => snapshots.heldThrough(id, snapshot),
       trouble: snapshots.trouble(id),

@@ -6,6 +6,7 @@
  */
 import type { Position } from '../core/position.ts';
 import { type NodeStatus, type Place, UNKNOWN_NODE } from './node-status.ts';
+import type { Refusals } from './refusals.ts';
 import type { ResourceType } from './resource-types.ts';
 import type { Snapshot } from './snapshot.ts';
 
@@ -82,6 +83,8 @@ export interface NodeFacts {
   /** its last stream, where there is none now */
   readonly left: LeftStream | undefined;
   readonly offered: Snapshot | undefined;
+  /** what it has refused, on streams that have ended too */
+  readonly remembered: Pick<Refusals, 'typesOf'> | undefined;
   /** up to where a snapshot says what the journal says */
   readonly heldThrough: (snapshot: Snapshot) => Position;
   readonly trouble: string | undefined;
@@ -148,8 +151,11 @@ function slowest(places: readonly (Place | undefined)[]): Place | undefined {
   return places.reduce((a, b) => (a && b && (a.seq <= b.seq ? a : b)) || undefined);
 }
 
-function refusalOf({ streams, types }: NodeFacts): Refusal | undefined {
-  const [type] = streams.flatMap(({ refused }) => refused);
+function refusalOf({ streams, types, offered, remembered }: NodeFacts): Refusal | undefined {
+  const [type] = [
+    ...streams.flatMap(({ refused }) => refused),
+    ...((offered && remembered?.typesOf(offered)) ?? []),
+  ];
   const nack = type && types[type].lastNack;
   if (type === undefined || nack === undefined) return undefined;
   return { type, ...nack };

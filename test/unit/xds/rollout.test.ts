@@ -79,6 +79,7 @@ describe('the progress of a node', () => {
     streams: [],
     left: undefined,
     offered: current,
+    remembered: undefined,
     heldThrough: (each) => (each === current ? at(8) : at(4)),
     trouble: undefined,
     types: UNKNOWN_NODE.types,
