@@ -7,6 +7,7 @@ import { createOneTimeToken } from './admin/tokens.ts';
 import type { Config } from './config/schema.ts';
 import { systemClock } from './core/clock.ts';
 import { Failure } from './core/failure.ts';
+import type { Position } from './core/position.ts';
 import { acquireAll } from './core/resources.ts';
 import { pause } from './journal/deadline.ts';
 import type { Writer } from './journal/fold.ts';
@@ -24,6 +25,8 @@ import { createAuthzServer } from './roles/authz.ts';
 import { openCollection } from './roles/collection.ts';
 import { createControlRole } from './roles/control.ts';
 import { openLocalCopy, startJournal } from './roles/journal-start.ts';
+import { startNodeBoard } from './roles/node-board.ts';
+import { startNodeTeller } from './roles/node-teller.ts';
 import { createReplicaBoard } from './roles/replica-board.ts';
 import { replicaProgress } from './roles/replicas.ts';
 import { type NamedPolicy, seedJournal } from './roles/seed.ts';
@@ -33,6 +36,7 @@ import type { Logger } from './telemetry/logger.ts';
 import { createMetrics } from './telemetry/metrics.ts';
 import { observeProcess } from './telemetry/process-metrics.ts';
 import type { BuildResources } from './xds/build.ts';
+import { type NodeProgress, withProgress } from './xds/rollout.ts';
 
 export interface AppOptions {
   readonly config: Config;
@@ -143,6 +147,12 @@ async function start(
     stack.defer(() => control.close(DRAIN_MS));
     ports.control = await control.listen();
   }
+  // other processes, on one store: then nodes may be connected to any of them
+  const others = config.store !== undefined;
+  const position = (): Position => world.follower.position();
+  const teller = others && control ? startNodeTeller({ ...world, position, nodes: control.ads }) : undefined;
+  // before the streams end: their nodes are about to come to another process
+  if (teller !== undefined) stack.defer(() => teller.close());
   // Without a store and without a token nobody could be told apart: then there is no admin API.
   if (
     has('admin') &&
@@ -150,6 +160,12 @@ async function start(
     storage.signingKey !== undefined &&
     (config.store !== undefined || config.admin.tokenFile !== undefined)
   ) {
+    const nodes = others ? startNodeBoard({ ...world, position, except: teller?.name }) : undefined;
+    stack.defer(() => nodes?.close());
+    const nodeProgress = (id: string): NodeProgress | undefined => {
+      const own = control?.ads.nodeProgress(id);
+      return nodes === undefined ? own : nodes.progressOf(id, own);
+    };
     const admin = await createAdminRole({
       config,
       world,
@@ -157,11 +173,8 @@ async function start(
       signingKey: storage.signingKey,
       secrets: storage.secrets,
       toolchain,
-      nodeStatus: (id) => control?.ads.nodeStatus(id),
-      progress: {
-        replicas: () => board.all(),
-        node: (id) => control?.ads.nodeProgress(id),
-      },
+      nodeStatus: (id) => withProgress(control?.ads.nodeStatus(id), nodeProgress(id)),
+      progress: { replicas: () => board.all(), node: nodeProgress },
       controlPort: ports.control ?? config.control.port,
     });
     stack.defer(() => admin.close(DRAIN_MS));

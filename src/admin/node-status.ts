@@ -24,7 +24,7 @@ const typeStatusSchema = Type.Object(
 
 export const nodeStatusSchema = Type.Object(
   {
-    connected: Type.Boolean({ description: 'to this process, now' }),
+    connected: Type.Boolean({ description: 'to any control process, now' }),
     offeredPosition: Type.Optional(positionSchema),
     appliedPosition: Type.Optional(positionSchema),
     types: Type.Object(

@@ -144,7 +144,8 @@ function nodeViews({ registry, bootstrapOf, nodeStatus }: RegistryDeps): readonl
     }),
     endpoint({
       operationId: 'getNodeStatus',
-      summary: 'What the Envoy of a node has accepted and refused, as this process knows it',
+      summary:
+        'What the Envoy of a node has accepted and refused; versions are told by its own control process only',
       tag: 'nodes',
       scope: 'registry:read',
       method: 'GET',

@@ -20,11 +20,11 @@ export interface RolloutDeps {
   readonly clock: Clock;
 }
 
-/** What this process knows of how far changes have come. */
+/** What is known here of how far changes have come, in all processes. */
 export interface RolloutProgress {
   /** one per role of a process */
   replicas(): readonly ReplicaProgress[];
-  /** undefined: this process has no control role, or does not know the node */
+  /** undefined: no control process is heard */
   node(id: string): NodeProgress | undefined;
 }
 

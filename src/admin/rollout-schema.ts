@@ -5,6 +5,9 @@ import { NODE_ROLLOUT_STATES, type NodeProgress, rolloutStateOf } from '../xds/r
 
 const seq = (description: string) => Type.Integer({ minimum: 0, description });
 
+/** A response may carry thousands, and a roll-out is told for each node. */
+const MAX_NAMES = 16;
+
 const replicaSchema = Type.Object(
   {
     id: Type.String({ description: 'of the process' }),
@@ -18,12 +21,12 @@ const replicaSchema = Type.Object(
 const nodeRolloutSchema = Type.Object(
   {
     id: Type.String(),
-    connected: Type.Boolean({ description: 'to this process, now' }),
+    connected: Type.Boolean({ description: 'to any control process, now' }),
     state: Type.Enum([...NODE_ROLLOUT_STATES], {
       description:
         'applied: it has accepted what the journal says at this entry or later, also where nothing had to be sent; ' +
         'refused: it runs what it had before; failed: what it should have cannot be built; pending: it has been ' +
-        'told, or is about to be; disconnected: what it had is older; unknown: no control role in this process',
+        'told, or is about to be; disconnected: what it had is older; unknown: no control process is heard',
     }),
     seq: Type.Optional(seq('it has accepted everything up to here')),
     nack: Type.Optional(
@@ -31,6 +34,9 @@ const nodeRolloutSchema = Type.Object(
         {
           version: Type.String(),
           type: Type.Enum([...RESOURCE_TYPES]),
+          names: Type.Array(Type.String(), {
+            description: 'resources of the refused response, the first few',
+          }),
           reason: Type.String({ description: 'as the node says it' }),
           at: Type.String({ format: 'date-time' }),
         },
@@ -61,7 +67,7 @@ interface RolloutFacts {
   readonly seq: number;
   readonly head: number;
   readonly replicas: readonly ReplicaProgress[];
-  /** undefined: this process has no control role */
+  /** undefined: no control process is heard */
   readonly nodes: readonly (readonly [id: string, progress: NodeProgress | undefined])[];
 }
 
@@ -83,7 +89,7 @@ function toNodeRollout(
     connected,
     state: rolloutStateOf(progress, seq),
     ...(applied && { seq: applied.seq }),
-    ...(refusal && { nack: refusal }),
+    ...(refusal && { nack: { ...refusal, names: refusal.names.slice(0, MAX_NAMES) } }),
     ...(trouble !== undefined && { error: trouble }),
   };
 }

@@ -268,7 +268,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * What the Envoy of a node has accepted and refused, as this process knows it
+         * What the Envoy of a node has accepted and refused; versions are told by its own control process only
          * @description Needs the scope `registry:read`.
          */
         get: operations["getNodeStatus"];
@@ -715,7 +715,7 @@ export interface components {
         NodeStatus: {
             /** @description place in the journal: <epoch>.<seq> */
             appliedPosition?: string;
-            /** @description to this process, now */
+            /** @description to any control process, now */
             connected: boolean;
             /** @description place in the journal: <epoch>.<seq> */
             offeredPosition?: string;
@@ -908,7 +908,7 @@ export interface components {
             /** @description of the journal */
             head: number;
             nodes: {
-                /** @description to this process, now */
+                /** @description to any control process, now */
                 connected: boolean;
                 /** @description why what it should have now cannot be built */
                 error?: string;
@@ -917,6 +917,8 @@ export interface components {
                 nack?: {
                     /** Format: date-time */
                     at: string;
+                    /** @description resources of the refused response, the first few */
+                    names: string[];
                     /** @description as the node says it */
                     reason: string;
                     /** @enum {unknown} */
@@ -926,7 +928,7 @@ export interface components {
                 /** @description it has accepted everything up to here */
                 seq?: number;
                 /**
-                 * @description applied: it has accepted what the journal says at this entry or later, also where nothing had to be sent; refused: it runs what it had before; failed: what it should have cannot be built; pending: it has been told, or is about to be; disconnected: what it had is older; unknown: no control role in this process
+                 * @description applied: it has accepted what the journal says at this entry or later, also where nothing had to be sent; refused: it runs what it had before; failed: what it should have cannot be built; pending: it has been told, or is about to be; disconnected: what it had is older; unknown: no control process is heard
                  * @enum {unknown}
                  */
                 state: "applied" | "refused" | "failed" | "pending" | "disconnected" | "unknown";

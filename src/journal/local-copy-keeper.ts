@@ -196,7 +196,8 @@ class Keeper implements LocalCopyKeeper {
   }
 
   async #rotate(): Promise<void> {
-    this.#sinceLook = 0;
+    // those that came meanwhile are still to be copied, and count
+    this.#sinceLook = this.#queue.reduce((count, { entries }) => count + entries.length, 0);
     const manifest = await this.#newest(this.#files.end().seq);
     if (manifest === undefined || manifest.position.seq <= this.#files.checkpointSeq()) return;
     await this.#files.shorten(manifest);

@@ -55,7 +55,8 @@ export interface AdsDeps extends SessionsDeps {
   readonly limits?: Partial<AdsLimits>;
 }
 
-export interface AdsService extends Pick<NodeSessions, 'nodeStatus' | 'nodeProgress' | 'rebuildAll'> {
+export interface AdsService
+  extends Pick<NodeSessions, 'nodeStatus' | 'nodeProgress' | 'seenNodes' | 'rebuildAll'> {
   readonly service: GrpcService;
   /** Ends every stream; nodes come back to another process. */
   close(): void;
@@ -164,6 +165,7 @@ export function createAdsService(deps: AdsDeps): AdsService {
     }),
     nodeStatus: (id) => sessions.nodeStatus(id),
     nodeProgress: (id) => sessions.nodeProgress(id),
+    seenNodes: () => sessions.seenNodes(),
     rebuildAll: () => sessions.rebuildAll(),
     close() {
       sessions.end();

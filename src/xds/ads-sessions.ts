@@ -15,7 +15,8 @@ import { type AdsStream, createAdsStream, type StreamEvents, type StreamLimits }
 import type { AdsVariant, Push } from './ads-variant.ts';
 import { type BuildOptions, type BuildResources, buildResources } from './build.ts';
 import { createNodeStatuses, type NodeStatus, UNKNOWN_NODE } from './node-status.ts';
-import { type NodeProgress, progressOf } from './rollout.ts';
+import { createRefusals, type Refusals } from './refusals.ts';
+import { type LeftStream, type NodeProgress, progressOf } from './rollout.ts';
 import type { Snapshot } from './snapshot.ts';
 import { createSnapshots, type QuietWindow } from './snapshots.ts';
 
@@ -50,6 +51,8 @@ export interface NodeSessions {
   nodeStatus(id: string): NodeStatus | undefined;
   /** How far changes have come on it; undefined: not registered. */
   nodeProgress(id: string): NodeProgress | undefined;
+  /** Nodes that have a stream, or had one since this process runs. */
+  seenNodes(): readonly string[];
   /** Builds for every node anew; what comes out the same is not sent. */
   rebuildAll(): void;
   /** Follows no changes any more. */
@@ -81,8 +84,10 @@ export function createNodeSessions(
   const statuses = createNodeStatuses();
   /** oldest first */
   const sessions = new Map<string, Session[]>();
-  /** what nodes without a stream had accepted when the last one ended; bounded by the registry */
-  const leftWith = new Map<string, Snapshot>();
+  /** nodes without a stream that had one; bounded by the registry */
+  const left = new Map<string, LeftStream>();
+  /** of nodes that have, or had, a stream; bounded by the registry */
+  const refusals = new Map<string, Refusals>();
   const pushes = metrics.counter('chancery_xds_pushes_total', 'Responses sent', ['type']);
   const nacks = metrics.counter('chancery_xds_nacks_total', 'Responses that a node refused', ['type']);
 
@@ -92,6 +97,7 @@ export function createNodeSessions(
     window: limits.window,
     connected: () => sessions.keys(),
     onSnapshot: (id, snapshot) => {
+      refusals.get(id)?.keep(snapshot);
       for (const { stream } of sessions.get(id) ?? []) stream.offer(snapshot);
     },
   });
@@ -107,10 +113,11 @@ export function createNodeSessions(
   const forget = (id: string): void => {
     for (const { call } of sessions.get(id) ?? []) refuse(call, notRegistered(id));
     statuses.delete(id);
-    leftWith.delete(id);
+    left.delete(id);
+    refusals.delete(id);
   };
 
-  const eventsOf = (id: string, inSync: StreamEvents['inSync']): StreamEvents => ({
+  const eventsOf = (id: string): Omit<StreamEvents, 'inSync' | 'recalled'> => ({
     sent: (type, version) => {
       pushes.add({ type });
       statuses.updateType(id, type, { sentVersion: version });
@@ -122,7 +129,6 @@ export function createNodeSessions(
       const at = new Date(clock.nowMs()).toISOString();
       statuses.updateType(id, type, { lastNack: { version, names, reason, at } });
     },
-    inSync,
   });
 
   const open = <Request extends { readonly typeUrl: string }>({
@@ -132,12 +138,22 @@ export function createNodeSessions(
     write,
   }: Opening<Request>): Session<Request> => {
     if (registry.node(nodeId) === undefined) throw notRegistered(nodeId);
+    const known = refusals.get(nodeId) ?? createRefusals();
+    refusals.set(nodeId, known);
+    const leftWith = left.get(nodeId)?.applied;
     const stream = createAdsStream({
       variant,
       write,
-      events: eventsOf(nodeId, (snapshot) => {
-        session.applied = snapshot;
-      }),
+      events: {
+        ...eventsOf(nodeId),
+        inSync: (snapshot) => {
+          session.applied = snapshot;
+        },
+        recalled: () => {
+          session.applied ??= leftWith;
+        },
+      },
+      refusals: known,
       holdMs: limits.holdMs,
       limits,
     });
@@ -149,7 +165,10 @@ export function createNodeSessions(
     }
     const snapshot = snapshots.of(nodeId);
     statuses.update(nodeId, { connected: true });
-    if (snapshot) stream.offer(snapshot);
+    if (snapshot) {
+      known.keep(snapshot);
+      stream.offer(snapshot);
+    }
     logger.info({ node: nodeId, peer: call.getPeer() }, 'a node has connected');
     return session;
   };
@@ -157,16 +176,15 @@ export function createNodeSessions(
   const close = (session: Session): void => {
     const { nodeId } = session;
     session.stream.close();
-    const left = (sessions.get(nodeId) ?? []).filter((each) => each !== session);
-    if (left.length > 0) {
-      sessions.set(nodeId, left);
+    const others = (sessions.get(nodeId) ?? []).filter((each) => each !== session);
+    if (others.length > 0) {
+      sessions.set(nodeId, others);
       return;
     }
     sessions.delete(nodeId);
     if (registry.node(nodeId)) {
       statuses.update(nodeId, { connected: false });
-      if (session.applied) leftWith.set(nodeId, session.applied);
-      else leftWith.delete(nodeId);
+      left.set(nodeId, { applied: session.applied, atMs: clock.nowMs() });
     }
     logger.info({ node: nodeId }, 'a node has gone');
   };
@@ -177,7 +195,8 @@ export function createNodeSessions(
         applied,
         refused: stream.refused(),
       })),
-      leftWith: leftWith.get(id),
+      left: left.get(id),
+      remembered: refusals.get(id),
       offered: snapshots.offered(id),
       heldThrough: (snapshot) => snapshots.heldThrough(id, snapshot),
       trouble: snapshots.trouble(id),
@@ -198,6 +217,7 @@ export function createNodeSessions(
     close,
     nodeStatus: (id) => (registry.node(id) === undefined ? undefined : statusOf(id)),
     nodeProgress: (id) => (registry.node(id) === undefined ? undefined : progressOfNode(id)),
+    seenNodes: () => [...new Set([...sessions.keys(), ...left.keys()])],
     rebuildAll: () => snapshots.outdateAll(),
     end() {
       unfollow();

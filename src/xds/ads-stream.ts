@@ -7,6 +7,7 @@
 import { Failure } from '../core/failure.ts';
 import type { AdsVariant, Push } from './ads-variant.ts';
 import { currentStep, nextStep, type PushPlan, shownBy, startPlan } from './push-plan.ts';
+import { type Answered, createRefusals, type Refusals, type Said } from './refusals.ts';
 import { RESOURCE_TYPES, type ResourceType, resourceTypeOf, TYPE_URLS } from './resource-types.ts';
 import { NO_RESOURCES, type ResourceSet, type Snapshot, systemVersion, versionsOf } from './snapshot.ts';
 import {
@@ -27,6 +28,8 @@ export interface StreamEvents {
   nacked(type: ResourceType, version: string, names: readonly string[], reason: string): void;
   /** every type of the snapshot is subscribed to, and all that is subscribed to is there and accepted */
   inSync(snapshot: Snapshot): void;
+  /** the client runs what an earlier stream of its node left it with, and something that it refused still counts */
+  recalled(): void;
 }
 
 export interface AdsStreamOptions<Request> {
@@ -34,6 +37,8 @@ export interface AdsStreamOptions<Request> {
   /** @returns false when no more may be written until `drained` */
   readonly write: (push: Push) => boolean;
   readonly events: StreamEvents;
+  /** of the node, over all its streams; left out: of this stream alone */
+  readonly refusals?: Refusals;
   /** how long a step of a push waits for its ACK before the next one follows all the same */
   readonly holdMs: number;
   readonly limits: StreamLimits;
@@ -78,13 +83,15 @@ const NOTHING_SENT: Sent = { version: '', leaves: NO_RESOURCES };
 export function createAdsStream<Request extends { readonly typeUrl: string }>(
   options: AdsStreamOptions<Request>,
 ): AdsStream<Request> {
-  const { variant, write, events, holdMs, limits } = options;
+  const { variant, write, events, holdMs, limits, refusals = createRefusals() } = options;
   const channels = new Map<string, Channel>();
   let plan: PushPlan | undefined;
   let announced: Snapshot | undefined;
   /** clusters that have changed, whose endpoints are to be sent again */
   const warming = new Set<string>();
   let writable = true;
+  /** the client has said that it has something: it was not started just now */
+  let runs = false;
   let nonces = 0;
   let hold: ReturnType<typeof setTimeout> | undefined;
 
@@ -103,23 +110,31 @@ export function createAdsStream<Request extends { readonly typeUrl: string }>(
   };
 
   const apply = (channel: Channel, event: SubscriptionEvent): void => {
-    const { state, actions } = advanceSubscription(channel.state, event);
+    const before = channel.state;
+    const { state, actions } = advanceSubscription(before, event);
     channel.state = state;
-    for (const action of actions) perform(channel, action);
+    for (const action of actions) perform(channel, action, before);
   };
 
-  const perform = (channel: Channel, action: SubscriptionAction): void => {
+  const perform = (channel: Channel, action: SubscriptionAction, before: SubscriptionState): void => {
     const { type, sent } = channel;
+    const answered: Answered = { ...sent, sent: before.outstanding?.sent ?? new Map(), known: before.known };
     switch (action.kind) {
       case 'send':
         send(channel, action);
         break;
       case 'acked':
         channel.accepted = sent.leaves;
-        if (type) events.acked(type, sent.version);
+        if (type) {
+          refusals.accepted(type, answered);
+          events.acked(type, sent.version);
+        }
         break;
       case 'nacked':
-        if (type) events.nacked(type, sent.version, action.names, action.reason);
+        if (type) {
+          refusals.refused(type, answered);
+          events.nacked(type, sent.version, action.names, action.reason);
+        }
         break;
       case 'stale':
         break;
@@ -149,6 +164,21 @@ export function createAdsStream<Request extends { readonly typeUrl: string }>(
       const before = accepted.get(name)?.version ?? state.known.get(name);
       if (before !== undefined && before !== next) warming.add(name);
     }
+  };
+
+  /** A type begins with what the node has refused on earlier streams. */
+  const recall = (channel: Channel, said: Said): void => {
+    runs ||= 'versions' in said ? Object.keys(said.versions).length > 0 : said.version !== '';
+    const recalled = channel.type && refusals.recall(channel.type, said, runs);
+    if (recalled === undefined) return;
+    const { rejected, known, accepted } = recalled;
+    channel.accepted = accepted;
+    // what is named one by one is asked for, and answered; only what was refused is not
+    const seen = variant.isFullState(channel.type)
+      ? known
+      : new Map([...known].filter(([name]) => rejected.has(name)));
+    apply(channel, { kind: 'recall', rejected, known: seen });
+    events.recalled();
   };
 
   /** Shows a type what the plan allows it, and lets it answer. */
@@ -241,6 +271,7 @@ export function createAdsStream<Request extends { readonly typeUrl: string }>(
   return {
     request(request) {
       const channel = channelOf(request.typeUrl);
+      if (!channel.state.started) recall(channel, variant.saidOf(request));
       for (const event of variant.eventsOf(request, channel.state)) apply(channel, event);
       checkLimits();
       drive();

@@ -2,6 +2,7 @@
  * What tells the two variants of the protocol apart, and nothing else: the subscription, the order of a push, the
  * memory of refusals and the status of a node are the same for both.
  */
+import type { Said } from './refusals.ts';
 import type { ResourceType } from './resource-types.ts';
 import type { SnapshotResource } from './snapshot.ts';
 import type { SubscriptionEvent, SubscriptionRules, SubscriptionState } from './subscription.ts';
@@ -11,6 +12,8 @@ export interface AdsVariant<Request> {
   readonly rulesOf: (type: ResourceType | undefined) => SubscriptionRules;
   /** What a request means to the subscription that it meets. */
   readonly eventsOf: (request: Request, state: SubscriptionState) => readonly SubscriptionEvent[];
+  /** What the first request of a type says that the client has. */
+  readonly saidOf: (request: Request) => Said;
   /** what a response leaves out the client deletes: each carries all that the client is to have */
   readonly isFullState: (type: ResourceType | undefined) => boolean;
 }

@@ -5,5 +5,6 @@ import { type AdsVariant, comesWhole } from './ads-variant.ts';
 export const deltaVariant: AdsVariant<DeltaRequest> = {
   rulesOf: (type) => ({ impliesAll: comesWhole(type), tellsAbsence: true, answersUnsubscribe: true }),
   eventsOf: (request) => [{ kind: 'request', request }],
+  saidOf: ({ initialVersions }) => ({ versions: initialVersions }),
   isFullState: () => false,
 };

@@ -2,6 +2,9 @@
 import type { Position } from '../core/position.ts';
 import type { ResourceType } from './resource-types.ts';
 
+/** Enough of a position to say how far: the digest does not travel between processes. */
+export type Place = Pick<Position, 'epoch' | 'seq'>;
+
 export interface TypeStatus {
   /** digest of the whole state of the type, as last sent */
   readonly sentVersion?: string;
@@ -20,9 +23,9 @@ export interface TypeStatus {
 export interface NodeStatus {
   readonly connected: boolean;
   /** what the node is offered is what the journal says up to here, changes that do not concern it included */
-  readonly offeredPosition?: Position;
+  readonly offeredPosition?: Place;
   /** what the journal says up to here is there and accepted, on each of its streams */
-  readonly appliedPosition?: Position;
+  readonly appliedPosition?: Place;
   readonly types: Readonly<Record<ResourceType, TypeStatus>>;
 }
 

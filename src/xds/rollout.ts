@@ -5,14 +5,18 @@
  * that does not concern it is passed without sending anything.
  */
 import type { Position } from '../core/position.ts';
-import type { NodeStatus } from './node-status.ts';
+import { type NodeStatus, type Place, UNKNOWN_NODE } from './node-status.ts';
+import type { Refusals } from './refusals.ts';
 import type { ResourceType } from './resource-types.ts';
 import type { Snapshot } from './snapshot.ts';
 
 /** What a node does not take. */
-interface Refusal {
+export interface Refusal {
   readonly type: ResourceType;
+  /** of all resources of the type, as they were sent */
   readonly version: string;
+  /** of the resources that the refused response carried */
+  readonly names: readonly string[];
   /** as the node says it */
   readonly reason: string;
   /** RFC 3339 */
@@ -21,14 +25,16 @@ interface Refusal {
 
 export interface NodeProgress {
   readonly connected: boolean;
-  /** all that the journal says up to here has been accepted; undefined: not known since this process runs */
-  readonly applied?: Position;
+  /** all that the journal says up to here has been accepted; undefined: not known since the process runs */
+  readonly applied?: Place;
   /** what the node is offered is what the journal says up to here */
-  readonly offered?: Position;
+  readonly offered?: Place;
   /** of what it is offered */
   readonly refusal?: Refusal;
   /** why what the journal says now cannot be built for it */
   readonly trouble?: string;
+  /** when its last stream ended, epoch ms; undefined: it has one, or never had one here */
+  readonly leftAtMs?: number;
 }
 
 /**
@@ -37,7 +43,7 @@ export interface NodeProgress {
  * - `failed`: what it should have cannot be built; it runs what it had before
  * - `pending`: it has been told, or is about to be
  * - `disconnected`: it has no stream, and what it had is older
- * - `unknown`: this process has no control role
+ * - `unknown`: no control process can be heard
  */
 export const NODE_ROLLOUT_STATES = [
   'applied',
@@ -65,11 +71,20 @@ export interface NodeStream {
   readonly refused: readonly ResourceType[];
 }
 
+export interface LeftStream {
+  /** what it had accepted as a whole */
+  readonly applied: Snapshot | undefined;
+  /** epoch ms */
+  readonly atMs: number;
+}
+
 export interface NodeFacts {
   readonly streams: readonly NodeStream[];
-  /** what the last stream had accepted when it ended, where there is none now */
-  readonly leftWith: Snapshot | undefined;
+  /** its last stream, where there is none now */
+  readonly left: LeftStream | undefined;
   readonly offered: Snapshot | undefined;
+  /** what it has refused, on streams that have ended too */
+  readonly remembered: Pick<Refusals, 'typesOf'> | undefined;
   /** up to where a snapshot says what the journal says */
   readonly heldThrough: (snapshot: Snapshot) => Position;
   readonly trouble: string | undefined;
@@ -78,10 +93,9 @@ export interface NodeFacts {
 
 /** With several streams (a hot restart) the node is where the slowest is. */
 export function progressOf(facts: NodeFacts): NodeProgress {
-  const { streams, leftWith, offered, heldThrough, trouble } = facts;
-  const accepted = streams.length > 0 ? streams.map(({ applied }) => applied) : [leftWith];
-  const places = accepted.map((snapshot) => snapshot && heldThrough(snapshot));
-  const applied = places.reduce((a, b) => (a && b && (a.seq <= b.seq ? a : b)) || undefined);
+  const { streams, left, offered, heldThrough, trouble } = facts;
+  const accepted = streams.length > 0 ? streams.map(({ applied }) => applied) : [left?.applied];
+  const applied = slowest(accepted.map((snapshot) => snapshot && heldThrough(snapshot)));
   const refusal = refusalOf(facts);
   return {
     connected: streams.length > 0,
@@ -89,13 +103,60 @@ export function progressOf(facts: NodeFacts): NodeProgress {
     ...(offered && { offered: heldThrough(offered) }),
     ...(refusal && { refusal }),
     ...(trouble !== undefined && { trouble }),
+    ...(streams.length === 0 && left && { leftAtMs: left.atMs }),
   };
 }
 
-function refusalOf({ streams, types }: NodeFacts): Refusal | undefined {
-  const [type] = streams.flatMap(({ refused }) => refused);
+/**
+ * What several control processes know of one node. Where it is connected counts, and of several the slowest (a hot
+ * restart); where it is connected nowhere, what the process knows that it left last.
+ */
+export function joinProgress(all: readonly NodeProgress[]): NodeProgress | undefined {
+  const connected = all.filter((each) => each.connected);
+  const [first, ...rest] = connected;
+  if (first === undefined) return all.toSorted((a, b) => (b.leftAtMs ?? 0) - (a.leftAtMs ?? 0))[0];
+  if (rest.length === 0) return first;
+  const applied = slowest(connected.map((each) => each.applied));
+  const offered = slowest(connected.map((each) => each.offered));
+  const refusal = connected.find((each) => each.refusal)?.refusal;
+  const trouble = connected.find((each) => each.trouble !== undefined)?.trouble;
+  return {
+    connected: true,
+    ...(applied && { applied }),
+    ...(offered && { offered }),
+    ...(refusal && { refusal }),
+    ...(trouble !== undefined && { trouble }),
+  };
+}
+
+/** What this process knows of a node; where it is connected to another one, what that one tells. */
+export function withProgress(
+  own: NodeStatus | undefined,
+  progress: NodeProgress | undefined,
+): NodeStatus | undefined {
+  if (own?.connected || progress === undefined) return own;
+  const { types } = own ?? UNKNOWN_NODE;
+  const { connected, applied, offered, refusal } = progress;
+  const { type, ...lastNack } = refusal ?? {};
+  return {
+    connected,
+    ...(offered && { offeredPosition: offered }),
+    ...(applied && { appliedPosition: applied }),
+    types: type && refusal ? { ...types, [type]: { ...types[type], lastNack } } : types,
+  };
+}
+
+/** undefined: it is not known of one of them */
+function slowest(places: readonly (Place | undefined)[]): Place | undefined {
+  return places.reduce((a, b) => (a && b && (a.seq <= b.seq ? a : b)) || undefined);
+}
+
+function refusalOf({ streams, types, offered, remembered }: NodeFacts): Refusal | undefined {
+  const [type] = [
+    ...streams.flatMap(({ refused }) => refused),
+    ...((offered && remembered?.typesOf(offered)) ?? []),
+  ];
   const nack = type && types[type].lastNack;
   if (type === undefined || nack === undefined) return undefined;
-  const { version, reason, at } = nack;
-  return { type, version, reason, at };
+  return { type, ...nack };
 }

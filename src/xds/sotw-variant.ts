@@ -7,7 +7,7 @@
  * - a request is answered when it is the first of its type, has no nonce, or names something anew; otherwise silence;
  * - clusters and listeners are full state: what a response leaves out is deleted. Of other types a response carries
  *   what has changed or was asked for, and cannot say that something is not there;
- * - a NACK is an `error_detail`; `version_info` of a request decides nothing.
+ * - a NACK is an `error_detail`; `version_info` of a request decides nothing but whether an earlier refusal still counts.
  */
 import type { SotwRequest } from '../grpc/messages-sotw.ts';
 import { type AdsVariant, comesWhole } from './ads-variant.ts';
@@ -25,6 +25,7 @@ export const sotwVariant: AdsVariant<SotwRequest> = {
     const anew = request.nonce === '' && state.started && state.outstanding === undefined;
     return anew ? [change, { kind: 'repeat', names: state.desired.keys() }] : [change];
   },
+  saidOf: ({ version }) => ({ version }),
   isFullState: comesWhole,
 };
 

@@ -9,7 +9,8 @@
  *   `initial_resource_versions` count;
  * - a nonce answers one response of this stream and type; any other is stale: it neither ACKs nor NACKs;
  * - at most one response is outstanding, and the next is made of the newest state;
- * - a version that was NACKed is not sent again until the resource changes or the client asks for it: no resend loop.
+ * - a version that was NACKed is not sent again until the resource changes or the client asks for it: no resend loop,
+ *   on this stream and, as `refusals.ts` says, on the next ones.
  *
  * Left out: resource TTLs, resource locators, dynamic parameters.
  */
@@ -45,7 +46,7 @@ export interface SubscriptionRules {
   readonly answersUnsubscribe: boolean;
 }
 
-type Versions = ReadonlyMap<string, string>;
+export type Versions = ReadonlyMap<string, string>;
 
 interface Outstanding {
   readonly nonce: string;
@@ -53,7 +54,7 @@ interface Outstanding {
   readonly sent: Versions;
 }
 
-const GONE = '';
+export const GONE = '';
 /** the client has some version */
 const UNKNOWN = '?';
 export const WILDCARD = '*';
@@ -67,6 +68,8 @@ export interface SubscriptionRequest {
 }
 
 export type SubscriptionEvent =
+  /** before the first request: what an earlier stream of the client has left */
+  | { readonly kind: 'recall'; readonly rejected: Versions; readonly known: Versions }
   | { readonly kind: 'request'; readonly request: SubscriptionRequest }
   /** sent again if they are there, whatever the client has; names that are not subscribed to do not count */
   | { readonly kind: 'repeat'; readonly names: Iterable<string> }
@@ -110,6 +113,10 @@ export function initialSubscription(rules: SubscriptionRules): SubscriptionState
 
 export function advanceSubscription(state: SubscriptionState, event: SubscriptionEvent): SubscriptionStep {
   switch (event.kind) {
+    case 'recall': {
+      const { rejected, known } = event;
+      return { state: { ...state, rejected, known }, actions: [] };
+    }
     case 'request': {
       const answered = takeAnswer(state, event.request);
       return { state: takeNames(answered.state, event.request), actions: answered.actions };
@@ -173,7 +180,8 @@ function takeNames(state: SubscriptionState, request: SubscriptionRequest): Subs
   const first = !state.started;
   const names = new Set(state.names);
   const asked = new Set(state.asked);
-  const known = new Map(first ? Object.entries(request.initialVersions) : state.known);
+  const known = new Map(state.known);
+  if (first) for (const [name, version] of Object.entries(request.initialVersions)) known.set(name, version);
   const rejected = new Map(state.rejected);
   let { wildcard, owed } = state;
   const impliesAll = first && state.rules.impliesAll && request.subscribe.length === 0;

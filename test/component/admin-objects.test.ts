@@ -241,7 +241,7 @@ describe('a node', () => {
     };
     admin.setNodeStatus({
       connected: true,
-      offeredPosition: { epoch: 1, seq: 7, digest: `sha256:${'0'.repeat(64)}` },
+      offeredPosition: { epoch: 1, seq: 7 },
       types: {
         cluster: {},
         secrets: {},

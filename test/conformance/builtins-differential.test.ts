@@ -81,7 +81,7 @@ function ruleOf({ name, decl, relation }: Declared): string {
 }
 
 function seedOf(name: string): number {
-  return [...name].reduce((seed, char) => Math.imul(seed ^ (char.codePointAt(0) ?? 0), 16_777_619), SEED);
+  return Buffer.from(name).reduce((seed, byte) => Math.imul(seed ^ byte, 16_777_619), SEED);
 }
 
 async function compare(builtin: Declared): Promise<Differences> {

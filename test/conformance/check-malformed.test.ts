@@ -8,7 +8,7 @@
 import { type DescMessage, fromBinary, toBinary, toJson } from '@bufbuild/protobuf';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { aCheckRequest, type CheckAnswer, encodeCheckRequest } from '../support/check-client.ts';
-import { mutate, randomMessage, seededRandom } from '../support/check-mutations.ts';
+import { MUTATION_KINDS, mutate, randomMessage, seededRandom } from '../support/check-mutations.ts';
 import { type CheckPort, startCheckPort } from '../support/check-port.ts';
 import { readFields } from '../support/check-wire.ts';
 import { compileOracle } from '../support/oracle-schema.ts';
@@ -170,32 +170,57 @@ function sorted(value: unknown): unknown {
   );
 }
 
+type NextMessage = (
+  random: ReturnType<typeof seededRandom>,
+  index: number,
+) => { readonly bytes: Buffer; readonly how: string; readonly kind?: string };
+
 async function differences(
   asked: CheckPort,
-  next: (random: ReturnType<typeof seededRandom>) => { readonly bytes: Buffer; readonly how: string },
-): Promise<{ readonly found: readonly string[]; readonly tally: Tally }> {
+  next: NextMessage,
+): Promise<{
+  readonly found: readonly string[];
+  readonly tally: Tally;
+  /** kind of damage → how many messages of it have been asked about */
+  readonly kinds: Readonly<Record<string, number>>;
+}> {
   const tally = { refusedByDecoder: 0, allowed: 0, denied: 0, stricter: 0 };
   const random = seededRandom(SEED);
   const found: string[] = [];
+  const kinds: Record<string, number> = {};
   for (let index = 0; index < MESSAGES; index += 1) {
-    const { bytes, how } = next(random);
+    const { bytes, how, kind = how } = next(random, index);
+    kinds[kind] = (kinds[kind] ?? 0) + 1;
     const difference = await differenceOf(asked, bytes, tally);
     if (difference !== undefined)
       found.push(`message ${index} (${how}): ${difference}: ${bytes.toString('hex').slice(0, 2000)}`);
   }
-  return { found, tally };
+  return { found, tally, kinds };
 }
 
-function mutated(random: ReturnType<typeof seededRandom>): { readonly bytes: Buffer; readonly how: string } {
-  return mutate(readFields(ALLOWED, oracle), random);
-}
+const mutated: NextMessage = (random, index) => mutate(readFields(ALLOWED, oracle), random, index);
+
+/** Of each kind that must occur, whatever the seed. */
+const LEAST = {
+  truncation: 50,
+  'bit flips': 50,
+  'wrong wire type': 50,
+  'long varint': 50,
+  'invalid UTF-8': 50,
+  'repeated field': 50,
+  'Struct of depth 10,000': 10,
+  'string of 1 MiB': 10,
+};
 
 describe('malformed CheckRequests', () => {
   it('are never allowed, whatever 1,000 mutations of an allowed one are', async () => {
     expect((await ask(port, ALLOWED)).allowed).toBe(true);
-    const { found, tally } = await differences(port, mutated);
-    console.log(JSON.stringify({ test: 'mutated CheckRequests', seed: SEED, ...tally }));
+    const { found, tally, kinds } = await differences(port, mutated);
+    console.log(JSON.stringify({ test: 'mutated CheckRequests', seed: SEED, ...tally, kinds }));
     expect(found).toEqual([]);
+    expect(Object.keys(kinds).toSorted()).toEqual([...MUTATION_KINDS].toSorted());
+    const tooFew = Object.entries(LEAST).filter(([kind, least]) => (kinds[kind] ?? 0) < least);
+    expect(tooFew).toEqual([]);
     expect((await ask(port, ALLOWED)).allowed).toBe(true);
     // each outcome has to happen, or the run says nothing
     expect(Math.min(tally.refusedByDecoder, tally.allowed, tally.denied)).toBeGreaterThan(20);

@@ -1,5 +1,6 @@
 import { type AdsStream, createAdsStream } from '../../src/xds/ads-stream.ts';
 import type { AdsVariant, Push } from '../../src/xds/ads-variant.ts';
+import { createRefusals, type Refusals } from '../../src/xds/refusals.ts';
 import { type ResourceType, TYPE_URLS } from '../../src/xds/resource-types.ts';
 import type { ResourceSet, Snapshot } from '../../src/xds/snapshot.ts';
 
@@ -48,6 +49,7 @@ export function tellStory<Request extends { readonly typeUrl: string }>(
   variant: AdsVariant<Request>,
   holdMs = 60_000,
   maxSubscriptions = 100,
+  refusals: Refusals = createRefusals(),
 ): AdsStory<Request> {
   const sent: Push[] = [];
   const told: string[] = [];
@@ -64,7 +66,9 @@ export function tellStory<Request extends { readonly typeUrl: string }>(
       acked: (type) => told.push(`acked ${type}`),
       nacked: (type, _version, names, reason) => told.push(`nacked ${type} ${names.join(' ')}: ${reason}`),
       inSync: ({ position }) => told.push(`in sync at ${position.seq}`),
+      recalled: () => told.push('recalled'),
     },
+    refusals,
     holdMs,
     limits: { maxSubscriptions, maxTypes: 10 },
   });

@@ -99,6 +99,24 @@ function inText(
   };
 }
 
+/** Among the metadata that the proxy sends along. */
+function withStruct(depthOf: (random: Random) => number): Damage {
+  return (fields, random) =>
+    replaceAt(fields, 0, (attributes) => {
+      const struct = nested.get(depthOf(random)) ?? Buffer.alloc(0);
+      const entry = { no: 2, wireType: LENGTH_DELIMITED, content: struct, text: false };
+      const metadata = [{ no: 1, wireType: LENGTH_DELIMITED, content: [entry], text: false }];
+      const below = Buffer.isBuffer(attributes.content) ? [] : (attributes.content as readonly WireField[]);
+      const field = {
+        no: pick([11, 13], random),
+        wireType: LENGTH_DELIMITED,
+        content: metadata,
+        text: false,
+      };
+      return [{ ...attributes, content: [...below, field] }];
+    });
+}
+
 const FORMS: Readonly<Record<number, (random: Random) => Buffer>> = {
   [VARINT]: (random) => varintOf(random(300)),
   [FIXED64]: (random) => bytes(8, random),
@@ -110,7 +128,7 @@ const FORMS: Readonly<Record<number, (random: Random) => Buffer>> = {
 };
 
 /** On the tree: lengths stay right, so that the damage is seen where it is and not one level above. */
-export const DAMAGES: Readonly<Record<string, Damage>> = {
+const DAMAGES: Readonly<Record<string, Damage>> = {
   'wrong wire type': anywhere((field, random) => {
     const wireType = random(7);
     // half of them with a content of the right form, or the content is read as something else
@@ -156,56 +174,76 @@ export const DAMAGES: Readonly<Record<string, Damage>> = {
     const end = { no: random(4) === 0 ? no + 1 : no, wireType: 4, content: Buffer.alloc(0), text: false };
     return [{ no, wireType: START_GROUP, content: Buffer.alloc(0), text: false }, end, field];
   }),
-  'deep Struct': (fields, random) =>
-    replaceAt(fields, 0, (attributes) => {
-      const struct = nested.get(pick(DEPTHS, random)) ?? Buffer.alloc(0);
-      const entry = { no: 2, wireType: LENGTH_DELIMITED, content: struct, text: false };
-      const metadata = [{ no: 1, wireType: LENGTH_DELIMITED, content: [entry], text: false }];
-      const below = Buffer.isBuffer(attributes.content) ? [] : (attributes.content as readonly WireField[]);
-      const field = {
-        no: pick([11, 13], random),
-        wireType: LENGTH_DELIMITED,
-        content: metadata,
-        text: false,
-      };
-      return [{ ...attributes, content: [...below, field] }];
-    }),
+  'deep Struct': withStruct((random) => pick(DEPTHS, random)),
+  'Struct of depth 10,000': withStruct(() => 10_000),
   'string of 1 MiB': inText((content, random) =>
     Buffer.concat([content, Buffer.alloc(MIB, pick(['x', '/', '%', '"', '\u{1f600}', '\u0001'], random))]),
   ),
 };
 
-/** A megabyte costs more than all others together. */
-const RARE = new Set(['string of 1 MiB', 'deep Struct']);
-const NAMES = Object.keys(DAMAGES).flatMap((name) =>
-  RARE.has(name) ? [name] : [name, name, name, name, name],
-);
-
-/** One to three damages of the fields, then perhaps of the bytes. */
-export function mutate(
-  fields: readonly WireField[],
-  random: Random,
-): { readonly bytes: Buffer; readonly how: string } {
-  const how: string[] = [];
-  let damaged = fields;
-  if (random(4) > 0) {
+/** On the bytes. */
+const TRUNCATION = 'truncation';
+const BIT_FLIPS = 'bit flips';
+const BYTE_DAMAGES: Readonly<Record<string, (bytes: Buffer, random: Random) => Buffer>> = {
+  [TRUNCATION]: (whole, random) => whole.subarray(0, random(whole.length)),
+  [BIT_FLIPS]: (whole, random) => {
+    const flipped = Buffer.from(whole);
     for (let times = 1 + random(3); times > 0; times -= 1) {
-      const name = pick(NAMES, random);
-      how.push(name);
-      damaged = DAMAGES[name]?.(damaged, random) ?? damaged;
+      const at = random(flipped.length);
+      flipped[at] = (flipped[at] ?? 0) ^ (1 << random(8));
     }
+    return flipped;
+  },
+};
+
+/** A megabyte costs more than all others together. */
+const RARE = new Set(['string of 1 MiB', 'deep Struct', 'Struct of depth 10,000']);
+const TREE_KINDS = Object.keys(DAMAGES);
+const NAMES = TREE_KINDS.flatMap((name) => (RARE.has(name) ? [name] : [name, name, name, name, name]));
+/** Every kind of damage in turn: what a run of messages is made of does not hang on its seed. */
+const DECK = [...NAMES, ...Object.keys(BYTE_DAMAGES).flatMap((name) => [name, name, name, name, name])];
+
+/** What the run is to have met: all kinds. */
+export const MUTATION_KINDS: readonly string[] = [...new Set(DECK)];
+
+export interface Mutated {
+  readonly bytes: Buffer;
+  /** what was done to it, all of it */
+  readonly how: string;
+  /** the damage whose turn it was: by itself it makes other bytes than the whole message has */
+  readonly kind: string;
+}
+
+/** The damage whose turn it is, and upon it none to two others, of the fields and perhaps of the bytes. */
+export function mutate(fields: readonly WireField[], random: Random, index: number): Mutated {
+  const kind = DECK[index % DECK.length] ?? TRUNCATION;
+  const whole = writeFields(fields);
+  const onBytes = BYTE_DAMAGES[kind];
+  if (onBytes !== undefined) {
+    return { kind, how: kind, bytes: untilOther(whole, () => onBytes(whole, random)) };
+  }
+  let damaged = fields;
+  untilOther(whole, () => writeFields((damaged = DAMAGES[kind]?.(fields, random) ?? fields)));
+  const how = [kind];
+  for (let times = random(3); times > 0 && count(damaged) > 0; times -= 1) {
+    const name = pick(NAMES, random);
+    how.push(name);
+    damaged = DAMAGES[name]?.(damaged, random) ?? damaged;
   }
   const written = writeFields(damaged);
-  if (how.length > 0 && random(8) > 0) return { bytes: written, how: how.join(', ') };
-  if (random(2) === 0) {
-    return { bytes: written.subarray(0, random(written.length)), how: [...how, 'truncation'].join(', ') };
+  const last = written.length > 0 && random(8) === 0 ? pick(Object.keys(BYTE_DAMAGES), random) : undefined;
+  if (last !== undefined) how.push(last);
+  const bytes = last === undefined ? written : (BYTE_DAMAGES[last]?.(written, random) ?? written);
+  return { kind, how: how.join(', '), bytes };
+}
+
+/** A draw may do nothing (the same wire type again): it is drawn anew. */
+function untilOther(whole: Buffer, draw: () => Buffer): Buffer {
+  for (let times = 0; times < 1_000; times += 1) {
+    const drawn = draw();
+    if (!drawn.equals(whole)) return drawn;
   }
-  const flipped = Buffer.from(written);
-  for (let times = 1 + random(3); times > 0; times -= 1) {
-    const at = random(flipped.length);
-    flipped[at] = (flipped[at] ?? 0) ^ (1 << random(8));
-  }
-  return { bytes: flipped, how: [...how, 'bit flips'].join(', ') };
+  throw new Error('this damage never damages');
 }
 
 /** Bytes of any kind, or fields with the numbers that the messages of a CheckRequest have. */

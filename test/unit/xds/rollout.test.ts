@@ -2,7 +2,13 @@ import { describe, expect, it } from 'vitest';
 import { sha256 } from '../../../src/core/digest.ts';
 import type { Position } from '../../../src/core/position.ts';
 import { UNKNOWN_NODE } from '../../../src/xds/node-status.ts';
-import { type NodeFacts, type NodeProgress, progressOf, rolloutStateOf } from '../../../src/xds/rollout.ts';
+import {
+  joinProgress,
+  type NodeFacts,
+  type NodeProgress,
+  progressOf,
+  rolloutStateOf,
+} from '../../../src/xds/rollout.ts';
 import { NO_RESOURCES, type Snapshot } from '../../../src/xds/snapshot.ts';
 
 const at = (seq: number): Position => ({ epoch: 1, seq, digest: sha256(`${seq}`) });
@@ -16,11 +22,17 @@ const snapshot = (seq: number): Snapshot => ({
     routes: NO_RESOURCES,
   },
 });
-const refusal = { type: 'listener', version: 'v', reason: 'no', at: '2026-01-01T00:00:00.000Z' } as const;
+const refusal = {
+  type: 'listener',
+  version: 'v',
+  names: ['l'],
+  reason: 'no',
+  at: '2026-01-01T00:00:00.000Z',
+} as const;
 
 describe('the state of a node at an entry', () => {
   it.each<[string, NodeProgress | undefined, string]>([
-    ['unknown without a control role', undefined, 'unknown'],
+    ['unknown when no control process is heard', undefined, 'unknown'],
     [
       'applied when it has accepted that entry',
       { connected: true, applied: at(5), offered: at(5) },
@@ -65,8 +77,9 @@ describe('the progress of a node', () => {
   const [old, current] = [snapshot(3), snapshot(5)];
   const facts = (change: Partial<NodeFacts>): NodeFacts => ({
     streams: [],
-    leftWith: undefined,
+    left: undefined,
     offered: current,
+    remembered: undefined,
     heldThrough: (each) => (each === current ? at(8) : at(4)),
     trouble: undefined,
     types: UNKNOWN_NODE.types,
@@ -95,26 +108,53 @@ describe('the progress of a node', () => {
       { applied: undefined, refused: [] },
       { applied: current, refused: [] },
     ];
-    expect(progressOf(facts({ streams, leftWith: current })).applied).toBeUndefined();
+    expect(progressOf(facts({ streams, left: { applied: current, atMs: 7 } })).applied).toBeUndefined();
     expect(progressOf(facts({ streams: streams.toReversed() })).applied).toBeUndefined();
   });
 
   it('is what the last stream had when there is none', () => {
-    expect(progressOf(facts({ leftWith: current }))).toEqual({
+    expect(progressOf(facts({ left: { applied: current, atMs: 7 } }))).toEqual({
       connected: false,
       applied: at(8),
       offered: at(8),
+      leftAtMs: 7,
     });
     expect(progressOf(facts({}))).not.toHaveProperty('applied');
   });
 
   it('shows what is refused now, not what was once', () => {
     const { type: _type, ...nack } = refusal;
-    const types = { ...UNKNOWN_NODE.types, listener: { lastNack: { ...nack, names: ['l'] } } };
+    const types = { ...UNKNOWN_NODE.types, listener: { lastNack: nack } };
     const refused = { applied: old, refused: ['listener'] } as const;
     expect(progressOf(facts({ types, streams: [refused] })).refusal).toEqual(refusal);
     expect(progressOf(facts({ types, streams: [{ applied: current, refused: [] }] }))).not.toHaveProperty(
       'refusal',
     );
+  });
+});
+
+describe('what several control processes know of a node', () => {
+  it('is what the one knows that it is connected to, however old, and not what others remember', () => {
+    const here: NodeProgress = { connected: true, applied: at(3), offered: at(5), refusal };
+    const left: NodeProgress = { connected: false, applied: at(9), leftAtMs: 99 };
+    expect(joinProgress([left, here])).toEqual(here);
+    expect(joinProgress([here, left])).toEqual(here);
+  });
+
+  it('is the slowest of those that it is connected to, with what any of them has heard it refuse', () => {
+    const fast: NodeProgress = { connected: true, applied: at(9), offered: at(9) };
+    const slow: NodeProgress = { connected: true, applied: at(4), offered: at(8), refusal };
+    const joined = { connected: true, applied: at(4), offered: at(8), refusal };
+    expect(joinProgress([fast, slow])).toEqual(joined);
+    expect(joinProgress([slow, fast])).toEqual(joined);
+    expect(joinProgress([fast, { connected: true }])).toEqual({ connected: true });
+  });
+
+  it('is what the process knows that it left last, when it is connected nowhere', () => {
+    const older: NodeProgress = { connected: false, applied: at(9), leftAtMs: 10 };
+    const newer: NodeProgress = { connected: false, applied: at(4), leftAtMs: 11 };
+    expect(joinProgress([older, { connected: false }, newer])).toEqual(newer);
+    expect(joinProgress([{ connected: false }])).toEqual({ connected: false });
+    expect(joinProgress([])).toBeUndefined();
   });
 });
