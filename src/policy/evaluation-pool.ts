@@ -32,6 +32,8 @@ export interface PoolDeps {
 /** Deep values need more than a thread has by default. */
 const STACK_MIB = 16;
 const RETRY_SECONDS = 1;
+/** Of the time that is left: in the rest, the answer that there is none reaches who asked. */
+const SHARE_OF_TIME = 0.9;
 /** Whatever deadline a caller names. */
 const LONGEST_MS = 60_000;
 
@@ -57,7 +59,7 @@ export function createEvaluationPool({ options, clock, metrics }: PoolDeps): Eva
 
   return {
     async evaluate(task, deadlineMs) {
-      const left = deadlineMs - clock.nowMs();
+      const left = (deadlineMs - clock.nowMs()) * SHARE_OF_TIME;
       if (left <= 0) throw tooLate();
       const threads = starting();
       if (threads.queueSize >= options.maxQueued) throw tooMany();

@@ -15,11 +15,12 @@ const BURST_MS = 500;
 /** … and of each millisecond afterwards. */
 const SHARE = 0.25;
 
-export function createFailureAllowance(nowMs: number): FailureAllowance {
-  let left = BURST_MS;
+/** @param burstMs  default 500 */
+export function createFailureAllowance(nowMs: number, burstMs: number = BURST_MS): FailureAllowance {
+  let left = burstMs;
   let atMs = nowMs;
   const refill = (untilMs: number): void => {
-    left = Math.min(BURST_MS, left + (untilMs - atMs) * SHARE);
+    left = Math.min(burstMs, left + (untilMs - atMs) * SHARE);
     atMs = untilMs;
   };
   return {
