@@ -26,7 +26,8 @@ interface Differences {
 
 const CALLS = 200;
 const TIMEOUT_MS = 300_000;
-const SEED = Number(process.env['CHANCERY_TEST_SEED'] ?? 20_261_129);
+const USUAL_SEED = 20_261_129;
+const SEED = Number(process.env['CHANCERY_TEST_SEED'] ?? USUAL_SEED);
 console.log(`built-ins are called with seed ${SEED} (CHANCERY_TEST_SEED)`);
 
 /** Which cannot be called in a compiled policy, or say nothing that could be compared. */
@@ -48,6 +49,28 @@ const NOT_DETERMINISTIC = [
   'time.now_ns',
   'uuid.rfc4122',
 ];
+const ARITHMETIC = 'fractions and numbers of more than 19 digits are exact here, OPA rounds them to 64 bits';
+const LARGE_INDEX = 'an index beyond 32 bits, or -0.0, makes it undefined';
+const BROKEN_TEXT =
+  'OPA cuts characters apart where "" is replaced in text that is not ASCII; here the evaluation fails';
+/** What is known to differ, and how; with the usual seed each is seen to differ. */
+const KNOWN_DIFFERENCES: Readonly<Record<string, string>> = {
+  abs: ARITHMETIC,
+  ceil: ARITHMETIC,
+  floor: ARITHMETIC,
+  round: ARITHMETIC,
+  plus: ARITHMETIC,
+  minus: ARITHMETIC,
+  mul: ARITHMETIC,
+  product: ARITHMETIC,
+  sum: ARITHMETIC,
+  'array.slice': LARGE_INDEX,
+  substring: LARGE_INDEX,
+  'object.union_n': 'of no objects it is undefined',
+  replace: BROKEN_TEXT,
+  'strings.replace_n': BROKEN_TEXT,
+  to_number: 'OPA gives `1.` and `.5` as they are, which are no JSON; here the evaluation fails',
+};
 /** Their signatures are random. */
 const RANDOM = ['io.jwt.encode_sign', 'io.jwt.encode_sign_raw'];
 
@@ -108,6 +131,7 @@ describe('each built-in of the pinned OPA', () => {
   it('says in a compiled module what OPA says', { timeout: TIMEOUT_MS }, async () => {
     const differing: string[] = [];
     const seldomDefined: string[] = [];
+    const agreeing: string[] = [];
     let compared = 0;
     for (const builtin of declared) {
       const { name } = builtin;
@@ -117,10 +141,11 @@ describe('each built-in of the pinned OPA', () => {
       const { defined, differences } = await compare(builtin);
       compared += 1;
       if (defined * 2 < CALLS) seldomDefined.push(`${name} ${defined}`);
-      differing.push(...differences.slice(0, 3));
-      if (differences.length) console.log(name, differences.length);
+      if (KNOWN_DIFFERENCES[name] === undefined) differing.push(...differences.slice(0, 3));
+      else if (differences.length === 0) agreeing.push(name);
     }
     console.log(`${compared} built-ins compared; defined in fewer than half: ${seldomDefined.join(', ')}`);
     expect(differing).toEqual([]);
+    if (SEED === USUAL_SEED) expect(agreeing).toEqual([]);
   });
 });
