@@ -7,7 +7,6 @@ import { sample } from 'fast-check';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type App, startApp } from '../../src/app.ts';
 import { loadConfig } from '../../src/config/load.ts';
-import { SUPPORTED_BUILTINS } from '../../src/policy/builtins.ts';
 import { readPolicyFolder } from '../../src/policy/folder.ts';
 import { silentLogger } from '../../src/telemetry/logger.ts';
 import {
@@ -23,9 +22,6 @@ const CONCURRENT = 64;
 const ROUNDS = 4;
 const FOLDER = fileURLToPath(new URL('../../policies/', import.meta.url));
 const SEED = Number(process.env['CHANCERY_SEED'] ?? Date.now() % 2_147_483_647);
-const policies = EXAMPLES.filter(({ needs = [] }) =>
-  needs.every((name) => SUPPORTED_BUILTINS.includes(name)),
-);
 
 const cleanUp = new AsyncDisposableStack();
 let issuer: TestIssuer;
@@ -37,7 +33,7 @@ beforeAll(async () => {
   cleanUp.defer(() => rm(file));
   const { issuer: name, jwksUri, audience } = issuer;
   const state = {
-    settings: { authenticate: 'jwt', selectablePolicies: policies.map((each) => each.name) },
+    settings: { authenticate: 'jwt', selectablePolicies: EXAMPLES.map((each) => each.name) },
     issuers: { test: { issuer: name, jwksUri, audiences: [audience], algorithms: ['RS256'] } },
   };
   await writeFile(file, JSON.stringify({ state }));
@@ -45,7 +41,7 @@ beforeAll(async () => {
   const app: App = await startApp({
     config: loadConfig({ file, set: [...set, 'drainSeconds=0'] }),
     logger: silentLogger,
-    policies: policies.map((each) => ({ name: each.name, source: readPolicyFolder(FOLDER + each.name) })),
+    policies: EXAMPLES.map((each) => ({ name: each.name, source: readPolicyFolder(FOLDER + each.name) })),
   });
   cleanUp.defer(() => app.stop());
   client = cleanUp.adopt(createCheckClient(`127.0.0.1:${app.ports.authz}`), (it) => it.close());
@@ -69,9 +65,9 @@ function withoutId(answer: CheckAnswer): CheckAnswer {
 
 it(`answers ${CONCURRENT} Checks at once as it answers each alone`, async () => {
   console.log(`seed ${SEED}`);
-  const perPolicy = Math.ceil((CONCURRENT * ROUNDS) / policies.length);
+  const perPolicy = Math.ceil((CONCURRENT * ROUNDS) / EXAMPLES.length);
   const requests = await Promise.all(
-    policies.flatMap(({ name, input }) =>
+    EXAMPLES.flatMap(({ name, input }) =>
       sample(input, { numRuns: perPolicy, seed: SEED }).map((each) => toRequest(name, each)),
     ),
   );
