@@ -82,13 +82,13 @@ export const HEADER_VALUE = messageType('HeaderValue', [
 ]);
 
 export const HEADER_MAP = messageType('HeaderMap', [
-  { no: 1, name: 'headers', kind: 'message', message: () => HEADER_VALUE, repeated: true },
+  { no: 1, name: 'headers', kind: 'message', message: () => HEADER_VALUE, repeated: true, isHeaders: true },
 ]);
 
 export const HTTP_REQUEST = messageType('HttpRequest', [
   string(1, 'id'),
   string(2, 'method'),
-  map(3, 'headers'),
+  { ...map(3, 'headers'), isHeaders: true },
   string(4, 'path'),
   string(5, 'host'),
   string(6, 'scheme'),

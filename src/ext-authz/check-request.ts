@@ -82,7 +82,7 @@ class WireRequest implements CheckRequest {
   /** as they came in `headers`; empty with `encode_raw_headers` */
   readonly #plainHeaders: ReadonlyMap<string, MapValue>;
   readonly #reading: Reading;
-  #merged: Map<string, MapValue> | undefined;
+  #merged: ReadonlyMap<string, MapValue> | undefined;
 
   constructor(bytes: Buffer, attributes: Message | undefined, reading: Reading) {
     this.#bytes = bytes;
@@ -206,9 +206,14 @@ class WireRequest implements CheckRequest {
    *
    * @throws Failure request_malformed  when a name stands in both: nobody could tell which one the upstream gets
    */
-  #mergeHeaders(): Map<string, MapValue> {
+  #mergeHeaders(): ReadonlyMap<string, MapValue> {
+    const raw = this.#headerMap();
+    if (raw.length === 0) {
+      expectSpread(this.#plainHeaders);
+      return this.#plainHeaders;
+    }
     const headers = new Map<string, MapValue>();
-    for (const header of this.#headerMap()) {
+    for (const header of raw) {
       const key = this.#text(spanAt(header, 1)).toLowerCase();
       const span = headerValue(header);
       const value = isUtf8Span(this.#bytes, span) ? span : this.#text(span);

@@ -13,6 +13,8 @@ export interface FieldSpec {
   readonly repeated?: boolean;
   /** fields with one oneof number exclude each other; from 1 */
   readonly oneof?: number;
+  /** each entry of the map, or element of the list, is a header of the request */
+  readonly isHeaders?: boolean;
 }
 
 /** A field as it is used: every member is there, since objects of one shape are read several times faster. */
@@ -27,6 +29,7 @@ export interface FieldType {
   readonly repeated: boolean;
   /** 0: in no oneof */
   readonly oneof: number;
+  readonly isHeaders: boolean;
 }
 
 export interface MessageType {
@@ -44,7 +47,14 @@ export interface Span {
   readonly end: number;
 }
 
-export type FieldValue = Span | number | bigint | boolean | Message | Message[] | Map<string, MapValue>;
+export type FieldValue =
+  | Span
+  | number
+  | bigint
+  | boolean
+  | Message
+  | Message[]
+  | ReadonlyMap<string, MapValue>;
 /** A string stands where a value was made, not found: see `check-request.ts`. */
 export type MapValue = Span | string | Message;
 
@@ -81,8 +91,10 @@ export function messageType(name: string, specs: readonly FieldSpec[]): MessageT
   return { name, fields: specs.map(toField), slotOf, unset: specs.map(() => undefined) };
 }
 
-function toField({ no, name, kind, message, repeated = false, oneof = 0 }: FieldSpec): FieldType {
-  return { no, name, jsonKey: `"${name}":`, kind, wireType: WIRE_TYPES[kind], message, repeated, oneof };
+function toField(spec: FieldSpec): FieldType {
+  const { no, name, kind, message, repeated = false, oneof = 0, isHeaders = false } = spec;
+  const [jsonKey, wireType] = [`"${name}":`, WIRE_TYPES[kind]];
+  return { no, name, jsonKey, kind, wireType, message, repeated, oneof, isHeaders };
 }
 
 export function emptyMessage(type: MessageType): Message {

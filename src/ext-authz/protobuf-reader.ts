@@ -6,6 +6,8 @@
  * languages disagree (a known field with another wire type, a value that runs over the end of its message, varints
  * with bits beyond 64) it refuses, so that nobody can show one request to us and another one to somebody else.
  *
+ * Headers are counted as they come, in both forms together; one that is there twice counts twice.
+ *
  * As protobuf says: a repeated singular message merges, the last scalar wins, setting a member of a oneof clears its
  * siblings, of several map entries with one key the last stays.
  */
@@ -24,6 +26,8 @@ import {
 } from './protobuf-message.ts';
 
 const MAX_DEPTH = 100;
+/** Envoy lets 100 pass unless told otherwise, and adds some of its own. */
+export const MAX_HEADERS = 1_000;
 const START_GROUP = 3;
 const END_GROUP = 4;
 const FIXED32 = 5;
@@ -53,6 +57,7 @@ function malformed(what: string): Failure {
 class Reader {
   readonly #bytes: Buffer;
   #at = 0;
+  #headers = 0;
   /** low and high word of the varint read last */
   #low = 0;
   #high = 0;
@@ -86,6 +91,7 @@ class Reader {
     const values = message.values;
     const before = values[slot];
     if (field.oneof !== 0) clearSiblings(message, field.oneof, slot);
+    if (field.isHeaders) this.#countHeader();
     switch (field.kind) {
       case 'message': {
         const type = typeOf(field);
@@ -133,6 +139,14 @@ class Reader {
         return;
       default:
         field.kind satisfies never;
+    }
+  }
+
+  /** Before anything is made of it: a megabyte holds half a million empty ones. */
+  #countHeader(): void {
+    this.#headers += 1;
+    if (this.#headers > MAX_HEADERS) {
+      throw new Failure('request_malformed', `the CheckRequest has more than ${MAX_HEADERS} headers`);
     }
   }
 

@@ -1,17 +1,15 @@
 /** One gRPC port: its services, its health, and its end. */
-import { chmod } from 'node:fs/promises';
-import { logVerbosity, Server, ServerCredentials, setLogVerbosity } from '@grpc/grpc-js';
+import { logVerbosity, Server, setLogVerbosity } from '@grpc/grpc-js';
 import { cannotListen } from '../core/cannot-listen.ts';
 import { Failure } from '../core/failure.ts';
 import type { TlsCredentials } from '../core/tls.ts';
-import { unixPath } from '../core/unix-address.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { GrpcService } from './byte-service.ts';
 import { addHealth } from './health.ts';
 import type { DoorMeasures } from './measures.ts';
 import type { GrpcOptions } from './options.ts';
+import { createPlainListener } from './plain-listener.ts';
 import { createTlsListener } from './tls-listener.ts';
-import { removeStaleSocket } from './unix-socket.ts';
 
 export interface GrpcServer {
   /**
@@ -21,7 +19,10 @@ export interface GrpcServer {
   listen(): Promise<number>;
   /** `grpc.health.v1`: NOT_SERVING until this is called with true */
   setServing(serving: boolean): void;
-  /** NOT_SERVING, no new calls; calls in progress get `graceMs`, then their connections are cut. */
+  /**
+   * NOT_SERVING, no new calls; calls in progress get `graceMs`, then their connections are cut, whatever the other
+   * side does.
+   */
   close(graceMs: number): Promise<void>;
 }
 
@@ -31,7 +32,8 @@ const KEEPALIVE_TIMEOUT_MS = 10_000;
 /** Of a connection with a client certificate: a client that has a new one by then shows it. */
 const MAX_CONNECTION_AGE_SECONDS = 3_600;
 const CONNECTION_END_MS = 30_000;
-const DEFAULT_SOCKET_MODE = '0660';
+/** For a connection that is ended at once: its client has read that by then, or reads no more. */
+const CUT_MS = 500;
 
 /**
  * @param tls   without it the port is plain
@@ -62,18 +64,19 @@ export function createGrpcServer(
   for (const { definition, implementation } of services) server.addService(definition, implementation);
   const names = services.map(({ name }) => name);
   const health = addHealth(server, names);
-  const listener = tls && createTlsListener(server, tls, logger, door);
+  const listener =
+    tls === undefined
+      ? createPlainListener(server, logger, options.socketMode)
+      : createTlsListener(server, tls, logger, door);
 
   return {
     setServing: (serving) => health.setServing(serving),
 
     async listen() {
       const { address } = options;
-      const port = await (listener?.listen(address, options.port) ?? bind(server, options)).catch(
-        (error: Error) => {
-          throw error instanceof Failure ? error : cannotListen(address, options.port, error);
-        },
-      );
+      const port = await listener.listen(address, options.port).catch((error: Error) => {
+        throw error instanceof Failure ? error : cannotListen(address, options.port, error);
+      });
       const clients = tls?.verifiesClients ? 'verified' : 'any';
       logger.info({ address, port, services: names, tls: tls !== undefined, clients }, 'gRPC port is open');
       return port;
@@ -81,34 +84,25 @@ export function createGrpcServer(
 
     async close(graceMs) {
       health.setServing(false);
-      listener?.close();
-      const ended = new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
-      const force = setTimeout(() => server.forceShutdown(), graceMs);
+      listener.close();
+      server.tryShutdown(() => {});
+      const ended = listener.connections.ended();
+      if (await isWithin(graceMs, ended)) return;
+      server.forceShutdown();
+      if (await isWithin(CUT_MS, ended)) return;
+      listener.connections.cut();
       await ended;
-      clearTimeout(force);
     },
   };
 }
 
-async function bind(server: Server, options: GrpcOptions): Promise<number> {
-  const path = unixPath(options.address);
-  if (path === undefined) return bindPort(server, options);
-  await removeStaleSocket(path);
-  await bindTo(server, `unix:${path}`);
-  await chmod(path, Number.parseInt(options.socketMode ?? DEFAULT_SOCKET_MODE, 8));
-  return 0;
-}
-
-function bindPort(server: Server, { address, port }: GrpcOptions): Promise<number> {
-  const host = address.includes(':') ? `[${address}]` : address;
-  return bindTo(server, `${host}:${port}`);
-}
-
-function bindTo(server: Server, target: string): Promise<number> {
-  return new Promise((resolve, reject) => {
-    server.bindAsync(target, ServerCredentials.createInsecure(), (error, bound) => {
-      if (error === null) resolve(bound);
-      else reject(error);
-    });
+/** @returns whether `work` is done by then */
+async function isWithin(ms: number, work: Promise<void>): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<boolean>((resolve) => {
+    timer = setTimeout(() => resolve(false), ms);
   });
+  const isDone = await Promise.race([work.then(() => true), late]);
+  clearTimeout(timer);
+  return isDone;
 }

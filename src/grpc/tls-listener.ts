@@ -8,14 +8,8 @@ import { type Server as GrpcServer, ServerCredentials } from '@grpc/grpc-js';
 import type { TlsCredentials } from '../core/tls.ts';
 import type { LogFields, Logger } from '../telemetry/logger.ts';
 import { createPeerLineLimit } from '../telemetry/peer-line-limit.ts';
+import { Connections, type Listener } from './listener.ts';
 import type { DoorMeasures } from './measures.ts';
-
-export interface TlsListener {
-  /** @returns the port; rejects with the error of the socket */
-  listen(address: string, port: number): Promise<number>;
-  /** Takes no more connections; those that have reached the gRPC server are its own. */
-  close(): void;
-}
 
 const HANDSHAKE_MS = 5_000;
 const MAX_TIMER_MS = 2_147_483_647;
@@ -44,7 +38,7 @@ export function createTlsListener(
   credentials: TlsCredentials,
   logger: Logger,
   door?: DoorMeasures,
-): TlsListener {
+): Listener {
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
   let isOpen = true;
   const { verifiesClients } = credentials;
@@ -58,7 +52,7 @@ export function createTlsListener(
   });
   credentials.onChange((context) => port.setSecureContext(context));
   /** those that have reached the gRPC server */
-  const connections = new Set<TLSSocket>();
+  const connections = new Connections<TLSSocket>();
 
   const lines = createPeerLineLimit(LOG_LINES);
   const warn = (socket: Socket, fields: LogFields, message: string): void => {
@@ -92,10 +86,7 @@ export function createTlsListener(
     if (cutIfRefused(socket)) return;
     connections.add(socket);
     door?.opened();
-    socket.once('close', () => {
-      connections.delete(socket);
-      door?.closed();
-    });
+    socket.once('close', () => door?.closed());
     injector.injectConnection(socket);
     cutWhenExpired(socket);
   };
@@ -149,6 +140,7 @@ export function createTlsListener(
       credentials.close();
       port.close();
     },
+    connections,
   };
 }
 

@@ -97,9 +97,12 @@ export async function copyStore(options: CopyOptions): Promise<CopyResult> {
     found.map(({ position }) => [position.seq, undefined]),
   );
   const base = await source.journal.base();
-  const begun = await copyBase(base, copyBlob, options);
+  const of = through.seq - (base?.position.seq ?? 0);
+  const begun = await copyBase(base, copyBlob, options, (amount) =>
+    onProgress?.({ entries: 0, of, ...amount }),
+  );
   let { state } = begun;
-  let progress: CopyProgress = { entries: 0, of: through.seq - begun.state.position.seq, ...begun.amount };
+  let progress: CopyProgress = { entries: 0, of, ...begun.amount };
   const afterSeq = state.position.seq;
   const present = readCommits({ journal: target.journal, afterSeq, through: there, readLimit, signal });
   if (places.has(afterSeq)) places.set(afterSeq, state.position);
@@ -134,7 +137,8 @@ export async function copyStore(options: CopyOptions): Promise<CopyResult> {
 async function copyBase(
   base: JournalBase | undefined,
   copyBlob: BlobCopy,
-  { source, target, expectations }: CopyOptions,
+  { source, target, expectations, signal }: CopyOptions,
+  onCopied: (amount: Amount) => void,
 ): Promise<{ readonly state: ChainState; readonly amount: Amount }> {
   const begun = await target.journal.base();
   const isEmpty = begun === undefined && (await target.journal.head()).seq === 0;
@@ -153,8 +157,10 @@ async function copyBase(
   const referred = records.flatMap(collectBlobReferences);
   let amount: Amount = { blobs: 0, bytes: 0 };
   for (const digest of [...checkpointBlobs(parseManifest(base.manifest)), ...referred]) {
+    expectWanted(signal);
     const size = await nameSeq(base.position.seq, digest, copyBlob(digest));
     if (size !== undefined) amount = { blobs: amount.blobs + 1, bytes: amount.bytes + size };
+    onCopied(amount);
   }
   if (isEmpty) await target.journal.beginAfter(base);
   return { state: state.chain, amount };
@@ -181,13 +187,18 @@ async function copyBlobs(
   let bytes = 0;
   for (const { entry, body } of entries) {
     for (const digest of body === undefined ? [] : collectBlobReferences(body)) {
-      if (signal?.aborted === true) throw new Failure('deadline_exceeded', 'the copy was stopped');
+      expectWanted(signal);
       const size = await nameSeq(entry.seq, digest, copy(digest));
       blobs += size === undefined ? 0 : 1;
       bytes += size ?? 0;
     }
   }
   return { blobs, bytes };
+}
+
+/** @throws Failure deadline_exceeded */
+function expectWanted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted === true) throw new Failure('deadline_exceeded', 'the copy was stopped');
 }
 
 /** @throws Failure store_diverged  for a blob that the source has not, or not whole */

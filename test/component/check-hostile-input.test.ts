@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { Failure } from '../../src/core/failure.ts';
 import { toDecision } from '../../src/decision/output.ts';
 import { fromCheckRequest } from '../../src/ext-authz/check-request.ts';
+import { MAX_HEADERS } from '../../src/ext-authz/protobuf-reader.ts';
 import type { Evaluator } from '../../src/policy/evaluator.ts';
 import { createToolchain } from '../../src/rego/toolchain.ts';
 import { aCheckRequest, encodeCheckRequest } from '../support/check-client.ts';
@@ -59,10 +60,40 @@ describe('names that a client chose to collide in the hash tables of the runtime
           ),
         ),
     ],
-    ['the headers', (list) => ({ headers: Object.fromEntries(list.map((name) => [name, ''])) })],
+    [
+      'the headers',
+      (list) => ({ headers: Object.fromEntries(list.slice(0, MAX_HEADERS).map((name) => [name, ''])) }),
+    ],
   ])('are refused in %s before the runtime sees them, and as many others are not', (_where, http) => {
     expect(codeOf(() => input(http(NAMES)))).toBe('request_malformed');
     expect(codeOf(() => input(http(OTHERS)))).toBe('none');
+  });
+});
+
+describe('a request of more headers than the limit', () => {
+  const plain = (count: number): object => ({
+    headers: Object.fromEntries(OTHERS.slice(0, count).map((name) => [name, ''])),
+  });
+  const raw = (count: number): object => ({
+    header_map: { headers: OTHERS.slice(0, count).map((key) => ({ key, raw_value: Buffer.from('v') })) },
+  });
+  const repeated = (count: number): object => ({
+    header_map: { headers: Array.from({ length: count }, () => ({ key: 'x-same', value: 'v' })) },
+  });
+  const both = (count: number): object => ({
+    ...plain(count - 1),
+    header_map: { headers: [{ key: 'x-last', value: 'v' }] },
+  });
+
+  it.each([
+    ['headers', plain],
+    ['header_map', raw],
+    ['one header again and again', repeated],
+    ['both forms together', both],
+  ])('is refused, and one of just as many is not: %s', (_form, http) => {
+    expect(() => input(http(MAX_HEADERS + 1))).toThrow('the CheckRequest has more than 1000 headers');
+    expect(codeOf(() => input(http(MAX_HEADERS + 1)))).toBe('request_malformed');
+    expect(codeOf(() => input(http(MAX_HEADERS)))).toBe('none');
   });
 });
 

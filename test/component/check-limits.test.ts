@@ -132,6 +132,17 @@ describe('a call to the Check port', () => {
     await isStillAnswered();
   });
 
+  it('with a request of more than 1,000 headers is refused in an answer, and one of 1,000 is not', async () => {
+    const withHeaders = (count: number) =>
+      port.client.check(aCheckRequest({ path: '/public/a', headers: manyHeaders(count) }));
+    expect((await withHeaders(1000)).status).toEqual({});
+    expect(await withHeaders(1001)).toMatchObject({
+      status: { code: 3 },
+      denied_response: { status: { code: 'BadRequest' } },
+    });
+    await isStillAnswered();
+  });
+
   it('whose deadline passes before it is answered is never allowed', async () => {
     for (const timeout of ['0n', '1n', '1u']) {
       const { grpcStatus, bytes } = await call(frame(encodeCheckRequest(ALLOWED)), {

@@ -3,13 +3,15 @@ import { connect } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { Client, credentials, Metadata } from '@grpc/grpc-js';
-import { loadSync, type MethodDefinition } from '@grpc/proto-loader';
-import { protoPath } from 'grpc-health-check';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Failure } from '../../src/core/failure.ts';
 import { failStream, type GrpcService, streamService, unaryService } from '../../src/grpc/byte-service.ts';
 import { createGrpcServer, type GrpcServer } from '../../src/grpc/server.ts';
+import { openTlsFiles } from '../../src/identity/tls-files.ts';
+import { systemRandom } from '../../src/journal/random.ts';
 import { silentLogger } from '../../src/telemetry/logger.ts';
+import { askHealth } from '../support/health-client.ts';
+import { createPortFiles, PORT_NAME, type PortFiles } from '../support/tls-files.ts';
 
 const closers: (() => Promise<void> | void)[] = [];
 afterEach(async () => {
@@ -22,8 +24,11 @@ function serverOf(services: readonly GrpcService[], port = 0): GrpcServer {
   closers.push(() => server.close(1000));
   return server;
 }
-function clientOf(port: number): Client {
-  const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure());
+function clientOf(port: number, credential = credentials.createInsecure()): Client {
+  const client = new Client(`127.0.0.1:${port}`, credential, {
+    'grpc.ssl_target_name_override': PORT_NAME,
+    'grpc.use_local_subchannel_pool': 1,
+  });
   closers.push(() => client.close());
   return client;
 }
@@ -145,39 +150,61 @@ describe('a gRPC server', () => {
 
   it('answers for its health, as a whole and per service, NOT_SERVING until it serves', async () => {
     const server = serverOf([echo]);
-    const client = clientOf(await server.listen());
-    const health = loadSync(protoPath, { keepCase: true, enums: String });
-    const { Check } = health['grpc.health.v1.Health'] as unknown as {
-      Check: MethodDefinition<object, object>;
-    };
-    const ask = async (service: string) =>
-      Check.responseDeserialize(
-        (await call(client, Check.path, Check.requestSerialize({ service }))) ?? Buffer.alloc(0),
-      );
-    expect(await ask('')).toEqual({ status: 'NOT_SERVING' });
+    const port = await server.listen();
+    const ask = (service: string): Promise<string> => askHealth(port, service);
+    expect(await ask('')).toBe('NOT_SERVING');
     server.setServing(true);
-    expect(await ask('')).toEqual({ status: 'SERVING' });
-    expect(await ask('test.Echo')).toEqual({ status: 'SERVING' });
+    expect(await ask('')).toBe('SERVING');
+    expect(await ask('test.Echo')).toBe('SERVING');
     await expect(ask('test.Unknown')).rejects.toMatchObject({ code: 5 });
     server.setServing(false);
-    expect(await ask('test.Echo')).toEqual({ status: 'NOT_SERVING' });
+    expect(await ask('test.Echo')).toBe('NOT_SERVING');
   });
+});
 
-  it('lets a call in progress end when it closes, and takes no new ones', async () => {
+describe.each(['without TLS', 'with TLS'])('the end of a gRPC port %s', (how) => {
+  let files: PortFiles;
+  beforeAll(async () => {
+    files = await createPortFiles();
+  });
+  afterAll(() => files.remove());
+
+  const start = async (service: GrpcService) => {
+    const { certificateFile, privateKeyFile } = files.files;
+    const tls =
+      how === 'with TLS'
+        ? openTlsFiles(
+            { certificateFile, privateKeyFile },
+            { option: 'test.tls', logger: silentLogger, random: systemRandom },
+          )
+        : undefined;
+    const options = { address: '127.0.0.1', port: 0, maxMessageBytes: 2048, maxConcurrentStreams: 100 };
+    const server = createGrpcServer(options, [service], silentLogger, tls);
+    closers.push(() => server.close(1000));
+    const port = await server.listen();
+    const credential =
+      tls === undefined
+        ? credentials.createInsecure()
+        : credentials.createSsl(Buffer.from(files.authority.certificate));
+    return { server, client: () => clientOf(port, credential) };
+  };
+
+  it('lets a call in progress end, takes no new ones, and has come only then', async () => {
     let answer: (() => void) | undefined;
     const slow = unaryService(
       'test.Slow',
       'Say',
       (request) => new Promise((resolve) => (answer = () => resolve(request))),
     );
-    const server = serverOf([slow]);
-    const port = await server.listen();
-    const running = call(clientOf(port), '/test.Slow/Say', Buffer.from('a'));
+    const { server, client } = await start(slow);
+    const running = call(client(), '/test.Slow/Say', Buffer.from('a'));
     await expect.poll(() => answer).toBeDefined();
-    const closed = server.close(10_000);
-    await expect(call(clientOf(port), '/test.Slow/Say', Buffer.from('b'))).rejects.toMatchObject({
-      code: 14,
+    let isClosed = false;
+    const closed = server.close(10_000).then(() => {
+      isClosed = true;
     });
+    await expect(call(client(), '/test.Slow/Say', Buffer.from('b'))).rejects.toMatchObject({ code: 14 });
+    expect(isClosed).toBe(false);
     answer?.();
     expect((await running)?.toString()).toBe('a');
     await closed;
@@ -189,8 +216,8 @@ describe('a gRPC server', () => {
       signal = started.signal();
       return new Promise(() => {});
     });
-    const server = serverOf([hanging]);
-    const running = call(clientOf(await server.listen()), '/test.Hang/Say', Buffer.from('a'));
+    const { server, client } = await start(hanging);
+    const running = call(client(), '/test.Hang/Say', Buffer.from('a'), 60_000);
     const ended = running.then(
       () => 'answered',
       () => 'cut',

@@ -36,16 +36,14 @@ function asJsonValue(value: Readonly<Record<string, unknown>>): unknown {
 function plainValue(value: FieldValue, bytes: Buffer, binary: boolean): unknown {
   if (typeof value !== 'object') return value;
   if (Array.isArray(value)) return value.map((element) => plain(element, bytes));
-  if (value instanceof Map) {
-    return new Map(
-      [...value].map(([key, member]) => [
-        key,
-        typeof member === 'string' ? member : plainValue(member, bytes, false),
-      ]),
-    );
-  }
+  if ('start' in value) return bytes.toString(binary ? 'base64' : 'utf8', value.start, value.end);
   if ('type' in value) return plain(value, bytes);
-  return bytes.toString(binary ? 'base64' : 'utf8', value.start, value.end);
+  return new Map(
+    [...value].map(([key, member]) => [
+      key,
+      typeof member === 'string' ? member : plainValue(member, bytes, false),
+    ]),
+  );
 }
 function isDefault(value: unknown): boolean {
   return (

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { CHECK_REQUEST } from '../../../src/ext-authz/check-request-types.ts';
 import { type Message, messageAt, spanAt } from '../../../src/ext-authz/protobuf-message.ts';
-import { readMessage } from '../../../src/ext-authz/protobuf-reader.ts';
+import { MAX_HEADERS, readMessage } from '../../../src/ext-authz/protobuf-reader.ts';
 
 const bytes = (...parts: (number | string | Buffer)[]): Buffer =>
   Buffer.concat(
@@ -74,6 +74,15 @@ describe('readMessage', () => {
     );
     expect(textOf(wire, 2)).toBe('GET');
     expect(textOf(wire, 4)).toBe('/b');
+  });
+
+  it('counts a header as often as it comes, in whatever pieces of the message', () => {
+    const plain = http(field(3, bytes(field(1, bytes('x-a')), field(2, bytes('1')))));
+    const listed = http(field(13, field(1, Buffer.alloc(0))));
+    const half = Array.from({ length: MAX_HEADERS / 2 }, () => [plain, listed]).flat();
+    expect(() => read(bytes(...half))).not.toThrow();
+    expect(() => read(bytes(...half, plain))).toThrow('more than 1000 headers');
+    expect(() => read(bytes(...half, listed))).toThrow('more than 1000 headers');
   });
 
   it('forgets a member of a oneof when another one is set', () => {

@@ -7,7 +7,7 @@ import { archive, planArchive } from '../../../src/journal/archive.ts';
 import { checkpointBlobs, parseManifest } from '../../../src/journal/checkpoint.ts';
 import { writeCheckpoint } from '../../../src/journal/checkpoint-writer.ts';
 import { collectBlobs } from '../../../src/journal/collect.ts';
-import { copyStore } from '../../../src/journal/copy.ts';
+import { type CopyOptions, type CopyProgress, copyStore } from '../../../src/journal/copy.ts';
 import type { CollectableBlobs, Journal } from '../../../src/journal/journal.ts';
 import { createMemoryCheckpoints } from '../../../src/journal/memory-checkpoints.ts';
 import { createMemoryBlobs, createMemoryJournal } from '../../../src/journal/memory-journal.ts';
@@ -286,8 +286,8 @@ describe('what reads an archived journal', () => {
     blobs: createMemoryBlobs(),
     checkpoints: createMemoryCheckpoints(),
   });
-  const copy = (target: ReturnType<typeof targetOf>) =>
-    copyStore({ source: test, target, expectations: test.expectations });
+  const copy = (target: ReturnType<typeof targetOf>, more: Partial<CopyOptions> = {}) =>
+    copyStore({ source: test, target, expectations: test.expectations, ...more });
 
   it('copies the checkpoint and what comes after it, and goes on with the copy later', async () => {
     const digest = await aRevision();
@@ -307,6 +307,28 @@ describe('what reads an archived journal', () => {
     const { follower } = await aStart({ ...test, ...target });
     await follower.sync();
     expect(folded(follower)).toEqual(folded(test.follower));
+  });
+
+  it('copies it telling how far it is, also with what the checkpoint needs, and stops there when told to', async () => {
+    await aRevision();
+    const seq = await grow();
+    await test.grow(1);
+    await archiveTo(folder, test);
+    const of = (await test.journal.head()).seq - seq;
+    const told: CopyProgress[] = [];
+    await copy(targetOf(), { onProgress: (progress) => told.push(progress) });
+    const begin = told.filter(({ entries }) => entries === 0);
+    expect(begin.length).toBeGreaterThan(1);
+    expect(begin.map(({ blobs }) => blobs)).toEqual(begin.map((_each, at) => at + 1));
+    expect(told.every((each) => each.of === of)).toBe(true);
+    expect(told.at(-1)?.entries).toBe(of);
+
+    const stop = new AbortController();
+    const target = targetOf();
+    const stopped = copy(target, { signal: stop.signal, onProgress: () => stop.abort() });
+    await expect(stopped).rejects.toMatchObject({ code: 'deadline_exceeded' });
+    expect(await target.journal.base()).toBeUndefined();
+    expect(await copy(target)).toMatchObject({ entries: of });
   });
 
   it('goes on with a copy that was cut off right after its beginning', async () => {
