@@ -4,7 +4,9 @@
  */
 import type { Json } from '../core/json.ts';
 import type { DecisionEvent } from './event.ts';
+import { isLogObject, memberOf } from './json-text.ts';
 import { applyMask, type Changes, readMask } from './mask.ts';
+import { showsPrincipal } from './raw-forms.ts';
 
 /** One policy, of which one entrypoint is asked. */
 export interface LogPolicy {
@@ -34,8 +36,14 @@ export function screen(event: DecisionEvent, policies: LogPolicies): Screened {
   try {
     const input = Buffer.from(JSON.stringify(event));
     if (isDropped(ask(drop, DROP_ENTRYPOINT, input, 'drop'))) return { drop: true };
-    const rules = readMask(ask(mask, MASK_ENTRYPOINT, input, 'mask'));
-    return { drop: false, changes: applyMask(event, rules) };
+    if (mask === undefined) return { drop: false, changes: NO_CHANGES };
+    const { erased, masked } = applyMask(event, readMask(ask(mask, MASK_ENTRYPOINT, input, 'mask')));
+    // of a request that could not be shown to it, it says nothing
+    const isHidden = !Object.hasOwn(event, 'input') || [...erased, ...masked].some(showsPrincipal);
+    return {
+      drop: false,
+      changes: { erased: isHidden ? [...erased, ...erasePrincipal(event)] : erased, masked },
+    };
   } catch (thrown) {
     return { drop: false, ...eraseAll(event, thrown) };
   }
@@ -66,5 +74,14 @@ function eraseAll(event: DecisionEvent, thrown: unknown): { changes: Changes; fa
   const there = ALL.filter((member) => Object.hasOwn(event, member));
   for (const member of there) delete event[member];
   const failed = thrown instanceof LogPolicyError ? thrown.message : 'the mask policy says something odd';
-  return { changes: { erased: there.map((member) => `/${member}`), masked: [] }, failed };
+  const erased = [...there.map((member) => `/${member}`), ...erasePrincipal(event)];
+  return { changes: { erased, masked: [] }, failed };
+}
+
+/** A mask cannot name it: it goes with what it repeats. */
+function erasePrincipal(event: DecisionEvent): readonly string[] {
+  const own = memberOf(event, 'chancery');
+  if (!isLogObject(own) || !Object.hasOwn(own, 'principal')) return [];
+  delete own['principal'];
+  return ['/chancery/principal'];
 }

@@ -1,7 +1,20 @@
 /** Where else the proxy shows what a mask policy has taken out: a mask of `parsed_query` would leave it in `path`. */
-import { parsePointer } from './json-pointer.ts';
+import { overlap, parsePointer } from './json-pointer.ts';
 import type { Changes } from './mask.ts';
 import { plainName, type SecretNames } from './secret-names.ts';
+
+/** Who it was, which `chancery.principal` repeats. */
+const PRINCIPALS = [
+  ['input', 'identity'],
+  ['input', 'source_principal'],
+  ['input', 'attributes', 'source', 'principal'],
+];
+
+/** @param pointer  of something that was changed */
+export function showsPrincipal(pointer: string): boolean {
+  const parts = parsePointer(pointer) ?? [];
+  return PRINCIPALS.some((place) => overlap(parts, place));
+}
 
 export interface RawForms {
   /** `body` and `rawBody` must go */

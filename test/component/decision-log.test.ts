@@ -213,7 +213,7 @@ drop if input.input.parsed_path[0] == "health"
     await missing.client.check(selected);
     const [erased] = await missing.events();
     expect(erased).toMatchObject({
-      erased: ['/input', '/result'],
+      erased: ['/input', '/result', '/chancery/principal'],
       chancery: { effect: 'allow', redaction: { failed: 'the mask policy is not loaded' } },
     });
     expect(await missing.valueOf('chancery_decision_log_erased_total')).toBe(1);

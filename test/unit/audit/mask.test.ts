@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { CheckRecord } from '../../../src/audit/record.ts';
 import type { Json, JsonObject } from '../../../src/core/json.ts';
 import { aCheckRequest, encodeCheckRequest } from '../../support/check-client.ts';
 import { aRecord, eventOf, type LineOptions, lineOf } from '../../support/decision-record.ts';
@@ -32,7 +33,7 @@ describe('a mask policy', () => {
       ['/input/l/0', '/input/l/2'],
       { input: { l: [1, 3] }, erased: ['/input/l/0', '/input/l/2'] },
     ],
-    ['removes the whole input', { a: 1 }, ['/input'], { erased: ['/input'] }],
+    ['removes the whole input', { a: 1 }, ['/input'], { erased: ['/input', '/chancery/principal'] }],
     [
       'puts a value',
       { a: 1 },
@@ -163,6 +164,56 @@ describe('a mask policy', () => {
     });
   });
 
+  const subject = 'alice-4711';
+  const workload = { spiffe: 'spiffe://mesh/app/4711' };
+  const identity = { workload, user: { issuer: 'idp', subject, claims: { email: 'a@b.test' } } };
+  const source = { principal: workload.spiffe };
+  const asAlice = (given: Partial<CheckRecord> = {}) =>
+    aRecord({ identity, request: encodeCheckRequest(aCheckRequest({}, { source })), ...given });
+
+  it.each<[string, Json]>([
+    ['the input', ['/input']],
+    ['the identity', ['/input/identity']],
+    ['the user', ['/input/identity/user']],
+    ['the subject', ['/input/identity/user/subject']],
+    ['a claim', ['/input/identity/user/claims/email']],
+    [
+      'a subject in another form',
+      [{ op: 'upsert', path: '/input/identity/user/subject', value: 'sha256:1' }],
+    ],
+    ['the principal of the connection', ['/input/source_principal']],
+    ['the source of the connection', ['/input/attributes/source']],
+  ])('that changes %s leaves no principal beside it', (_title, mask) => {
+    expect(eventOf(asAlice())['chancery']).toHaveProperty('principal');
+    const event = eventOf(asAlice(), { mask });
+    expect(event['chancery']).not.toHaveProperty('principal');
+    expect(event['erased']).toContain('/chancery/principal');
+  });
+
+  it('that changes something else, or nothing, leaves the principal', () => {
+    for (const mask of [[], ['/input/parsed_path', '/input/identity/user/nothing', '/result']])
+      expect(eventOf(asAlice(), { mask })['chancery']).toHaveProperty('principal');
+  });
+
+  it('leaves no principal of a request that could not be shown to it', () => {
+    const record = asAlice({ request: Buffer.from('no protobuf') });
+    expect(eventOf(record)['chancery']).toHaveProperty('principal');
+    const line = lineOf(record, { mask: [] }) ?? '';
+    expect(line).not.toContain('4711');
+    expect(JSON.parse(line).erased).toEqual(['/chancery/principal']);
+  });
+
+  it('that fails leaves no principal', () => {
+    const fail = (): Json => {
+      throw new Error('any');
+    };
+    for (const options of [{ mask: fail }, { maskMissing: true }, { mask: 'odd' }, { drop: fail }]) {
+      const line = lineOf(asAlice(), options) ?? '';
+      expect(line).not.toContain('4711');
+      expect(JSON.parse(line).erased).toEqual(['/input', '/result', '/chancery/principal']);
+    }
+  });
+
   it.each<[string, LineOptions, string]>([
     [
       'throws',
@@ -191,7 +242,7 @@ describe('a mask policy', () => {
     });
     expect(event).toMatchObject({
       decision_id: 'decision-1',
-      erased: ['/input', '/result'],
+      erased: ['/input', '/result', '/chancery/principal'],
       chancery: { effect: 'allow', redaction: { failed: why } },
     });
     expect(Object.keys(event)).not.toContain('input');
@@ -215,7 +266,10 @@ describe('a drop policy', () => {
       [() => 'yes', 'the drop policy says neither true nor false'],
     ] as const) {
       const event = eventOf(aRecord(), { drop });
-      expect(event).toMatchObject({ erased: ['/input', '/result'], chancery: { redaction: { failed } } });
+      expect(event).toMatchObject({
+        erased: ['/input', '/result', '/chancery/principal'],
+        chancery: { redaction: { failed } },
+      });
     }
   });
 });
