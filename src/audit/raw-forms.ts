@@ -21,6 +21,8 @@ export interface RawForms {
   readonly body: boolean;
   /** path and query must go whole */
   readonly target: boolean;
+  /** `headerMap` must go whole */
+  readonly headerMap: boolean;
   /** of `headers` and `headerMap`, in lower case: values that must go */
   readonly headers: ReadonlySet<string>;
   isSecretInQuery(name: string): boolean;
@@ -31,6 +33,7 @@ export function rawFormsOf({ erased, masked }: Changes, names: SecretNames): Raw
   const parameters = new Set<string>();
   let body = false;
   let target = false;
+  let headerMap = false;
   for (const pointer of [...erased, ...masked]) {
     const [root, first, second, third, fourth, fifth] = parsePointer(pointer) ?? [];
     if (root !== 'input') continue;
@@ -42,6 +45,7 @@ export function rawFormsOf({ erased, masked }: Changes, names: SecretNames): Raw
     } else if (first === 'attributes' && second === 'request' && third === 'http') {
       if (fourth === 'path' || fourth === 'query') target = true;
       if (fourth === 'headers' && fifth === ':path') target = true;
+      if (fourth === 'headers' && fifth === undefined) headerMap = true;
       if (fourth === 'headers' && fifth !== undefined) headers.add(fifth.toLowerCase());
       if (fourth === 'body' || fourth === 'rawBody') body = true;
     }
@@ -49,6 +53,7 @@ export function rawFormsOf({ erased, masked }: Changes, names: SecretNames): Raw
   return {
     body,
     target,
+    headerMap,
     headers,
     isSecretInQuery: (name) => names.hasInQuery(name) || parameters.has(plainName(name)),
   };

@@ -79,6 +79,7 @@ function redactHttp(http: LogObject | undefined, { options, raw, names, changes 
     for (const key of ['path', 'query']) changes.erase(http, key, HTTP_PLACE);
     if (isLogObject(headers)) changes.erase(headers, ':path', [...HTTP_PLACE, 'headers']);
   }
+  if (raw.headerMap) changes.erase(http, 'headerMap', HTTP_PLACE);
   const map = memberOf(http, 'headerMap');
   const list = isLogObject(map) ? memberOf(map, 'headers') : undefined;
   if (!Array.isArray(list)) return;

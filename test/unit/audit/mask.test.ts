@@ -135,6 +135,33 @@ describe('a mask policy', () => {
     expect(line).not.toContain(Buffer.from('4711').toString('base64'));
   });
 
+  it.each<[string, Json]>([
+    ['takes all headers out', ['/input/attributes/request/http/headers']],
+    [
+      'puts other headers in their place',
+      [{ op: 'upsert', path: '/input/attributes/request/http/headers', value: { 'x-kept': '1' } }],
+    ],
+  ])('that %s takes them out of headerMap, too', (_title, mask) => {
+    const headers = ['x-pin', 'x-other', ':path'].map((key) => ({
+      key,
+      raw_value: Buffer.from(`4711 ${key}`),
+    }));
+    for (const [form, place] of [
+      [{ header_map: { headers } }, true],
+      [{ headers: { 'x-pin': '4711' } }, false],
+    ] as const) {
+      const record = aRecord({ request: encodeCheckRequest(aCheckRequest(form)) });
+      expect(lineOf(record)).toMatch(place ? Buffer.from('4711 x').toString('base64') : '4711');
+      const line = lineOf(record, { mask }) ?? '';
+      expect(line).not.toContain('4711');
+      expect(line).not.toContain(Buffer.from('4711').toString('base64').slice(0, 4));
+      expect(JSON.parse(line).erased ?? []).toEqual([
+        ...(Array.isArray(mask) && typeof mask[0] === 'string' ? [mask[0]] : []),
+        ...(place ? ['/input/attributes/request/http/headerMap'] : []),
+      ]);
+    }
+  });
+
   it('keeps what it has put itself, also under a name that is a secret', () => {
     const record = aRecord({
       request: encodeCheckRequest(aCheckRequest({ headers: { authorization: 'Bearer abcdefgh' } })),
