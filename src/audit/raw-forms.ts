@@ -1,14 +1,11 @@
 /** Where else the proxy shows what a mask policy has taken out: a mask of `parsed_query` would leave it in `path`. */
 import { overlap, parsePointer } from './json-pointer.ts';
-import type { Changes } from './mask.ts';
+import type { Masked } from './mask.ts';
 import { plainName, type SecretNames } from './secret-names.ts';
 
+const IDENTITY = ['input', 'identity'];
 /** Who it was, which `chancery.principal` repeats. */
-const PRINCIPALS = [
-  ['input', 'identity'],
-  ['input', 'source_principal'],
-  ['input', 'attributes', 'source', 'principal'],
-];
+const PRINCIPALS = [IDENTITY, ['input', 'source_principal'], ['input', 'attributes', 'source', 'principal']];
 
 /** @param pointer  of something that was changed */
 export function showsPrincipal(pointer: string): boolean {
@@ -23,12 +20,14 @@ export interface RawForms {
   readonly target: boolean;
   /** `headerMap` must go whole */
   readonly headerMap: boolean;
+  /** who it was was masked, or would have been: what the proxy says of the claims must go */
+  readonly claims: boolean;
   /** of `headers` and `headerMap`, in lower case: values that must go */
   readonly headers: ReadonlySet<string>;
   isSecretInQuery(name: string): boolean;
 }
 
-export function rawFormsOf({ erased, masked }: Changes, names: SecretNames): RawForms {
+export function rawFormsOf({ erased, masked, missed }: Masked, names: SecretNames): RawForms {
   const headers = new Set<string>();
   const parameters = new Set<string>();
   let body = false;
@@ -50,9 +49,11 @@ export function rawFormsOf({ erased, masked }: Changes, names: SecretNames): Raw
       if (fourth === 'body' || fourth === 'rawBody') body = true;
     }
   }
+  const isOfIdentity = (pointer: string): boolean => overlap(parsePointer(pointer) ?? [], IDENTITY);
   return {
     body,
     target,
+    claims: [...erased, ...masked, ...missed].some(isOfIdentity),
     headerMap,
     headers,
     isSecretInQuery: (name) => names.hasInQuery(name) || parameters.has(plainName(name)),

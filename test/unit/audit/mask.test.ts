@@ -4,6 +4,9 @@ import type { Json, JsonObject } from '../../../src/core/json.ts';
 import { aCheckRequest, encodeCheckRequest } from '../../support/check-client.ts';
 import { aRecord, eventOf, type LineOptions, lineOf } from '../../support/decision-record.ts';
 
+const subject = 'alice-4711';
+const workload = { spiffe: 'spiffe://mesh/app/4711' };
+const identity = { workload, user: { issuer: 'idp', subject, claims: { email: 'a@b.test' } } };
 const withInput = (input: Json, mask: Json) => eventOf(aRecord(), { input, mask });
 
 describe('a mask policy', () => {
@@ -162,6 +165,23 @@ describe('a mask policy', () => {
     }
   });
 
+  it.each<[string, JsonObject, Json]>([
+    ['a claim', identity, ['/input/identity/user/claims/email']],
+    ['the identity', identity, ['/input/identity']],
+    ['a claim of nobody', {}, ['/input/identity/user/claims/email']],
+  ])('that names %s takes it out of what the proxy has left in its metadata', (_title, who, mask) => {
+    const payload = { fields: { email: { stringValue: 'a@b.test' } } };
+    const metadata = { 'envoy.filters.http.jwt_authn': payload, 'envoy.other': { fields: {} } };
+    const http = aCheckRequest({}, { metadata_context: { filter_metadata: metadata } });
+    const record = aRecord({ identity: who, request: encodeCheckRequest(http) });
+    const place = '/input/attributes/metadataContext/filterMetadata/envoy.filters.http.jwt_authn';
+    expect(lineOf(record, { claims: ['*'], mask: ['/input/parsed_path'] })).toContain('a@b.test');
+    const line = lineOf(record, { claims: ['*'], mask }) ?? '';
+    expect(line).not.toContain('a@b.test');
+    expect(line).toContain('envoy.other');
+    expect(JSON.parse(line).erased).toContain(place);
+  });
+
   it('keeps what it has put itself, also under a name that is a secret', () => {
     const record = aRecord({
       request: encodeCheckRequest(aCheckRequest({ headers: { authorization: 'Bearer abcdefgh' } })),
@@ -191,9 +211,6 @@ describe('a mask policy', () => {
     });
   });
 
-  const subject = 'alice-4711';
-  const workload = { spiffe: 'spiffe://mesh/app/4711' };
-  const identity = { workload, user: { issuer: 'idp', subject, claims: { email: 'a@b.test' } } };
   const source = { principal: workload.spiffe };
   const asAlice = (given: Partial<CheckRecord> = {}) =>
     aRecord({ identity, request: encodeCheckRequest(aCheckRequest({}, { source })), ...given });
