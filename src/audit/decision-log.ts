@@ -102,7 +102,9 @@ export function createDecisionLog(deps: DecisionLogDeps): DecisionLog {
         return;
       case 'erased':
         deps.onErased(message.why);
-        return warn('an event of the decision log was written without its content', { why: message.why });
+        return warn('an event of the decision log was written without some or all of its content', {
+          why: message.why,
+        });
       case 'warning':
         return warn(message.message, message.fields);
       case 'closed':
