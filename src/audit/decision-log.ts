@@ -25,6 +25,8 @@ export interface DecisionLog {
   admit(): boolean;
   /** Call it once for each Check, admitted or not, when it is answered. */
   offer(record: CheckRecord, admitted: boolean): void;
+  /** Call it in place of `offer` where no record could be made: it counts as dropped. */
+  lose(admitted: boolean): void;
   /** whether this trace's spans go anywhere */
   readonly traces: boolean;
   readonly queues: readonly SinkQueue[];
@@ -165,6 +167,10 @@ export function createDecisionLog(deps: DecisionLogDeps): DecisionLog {
       if (sinks.length === 0) return;
       waiting.push({ record, sinks });
       schedule();
+    },
+    lose(admitted) {
+      for (const queue of queues)
+        if (queue.name !== 'traces' && queue.offer(0, admitted)) queue.settle(1, 0, 'unwritable');
     },
     async close(graceMs) {
       while (worker !== undefined && waiting.length > 0) handOver();

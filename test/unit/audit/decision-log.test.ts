@@ -85,6 +85,29 @@ describe('a queue of the decision log', () => {
   });
 });
 
+describe('a Check of which there is no record', () => {
+  it('is counted as dropped, and its place in a queue that blocks is free again', () => {
+    const queue = new SinkQueue('file', 'block', limits);
+    const { log } = start(queue);
+    for (const admitted of [log.admit(), log.admit(), log.admit(), log.admit()]) log.lose(admitted);
+    expect(queue.counts()).toMatchObject({ offered: 4, events: 0, bytes: 0, written: 0 });
+    expect(queue.counts().dropped).toEqual(
+      new Map([
+        ['unwritable', 3],
+        ['overloaded', 1],
+      ]),
+    );
+    expect([1, 2, 3, 4].map(() => log.admit())).toEqual([true, true, true, false]);
+  });
+
+  it('is no span that was lost', () => {
+    const queue = new SinkQueue('traces', 'drop', limits);
+    const { log } = start(queue);
+    log.lose(log.admit());
+    expect(queue.counts()).toMatchObject({ offered: 0, events: 0 });
+  });
+});
+
 describe('the hand-over to the worker', () => {
   it('happens in a later turn, with the policies before the first records', async () => {
     const { log, workers } = start(new SinkQueue('file', 'drop', limits), () => ({
