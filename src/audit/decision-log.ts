@@ -25,10 +25,12 @@ export interface DecisionLog {
   admit(): boolean;
   /** Call it once for each Check, admitted or not, when it is answered. */
   offer(record: CheckRecord, admitted: boolean): void;
+  /** Call it in place of `offer` where no record could be made: it counts as dropped. */
+  lose(admitted: boolean): void;
   /** whether this trace's spans go anywhere */
   readonly traces: boolean;
   readonly queues: readonly SinkQueue[];
-  /** Writes what there is, as far as `graceMs` allows; the rest is counted as dropped. */
+  /** Writes what there is, as far as `graceMs` allows; the rest, and what is offered from now on, counts as dropped. */
   close(graceMs: number): Promise<void>;
 }
 
@@ -71,10 +73,15 @@ export function createDecisionLog(deps: DecisionLogDeps): DecisionLog {
   let closing = false;
 
   function start(): void {
-    const started = deps.startWorker(receive);
+    let hasEnded = false;
+    const started = deps.startWorker((message) => {
+      // what it had is counted then as lost
+      if (!hasEnded) receive(message);
+    });
     worker = started;
     told = undefined;
     void started.ended.then((reason) => {
+      hasEnded = true;
       if (worker !== started) return;
       worker = undefined;
       const onTheWay = new Map(queues.map((queue) => [queue.name, queue]));
@@ -102,7 +109,9 @@ export function createDecisionLog(deps: DecisionLogDeps): DecisionLog {
         return;
       case 'erased':
         deps.onErased(message.why);
-        return warn('an event of the decision log was written without its content', { why: message.why });
+        return warn('an event of the decision log was written without some or all of its content', {
+          why: message.why,
+        });
       case 'warning':
         return warn(message.message, message.fields);
       case 'closed':
@@ -161,10 +170,20 @@ export function createDecisionLog(deps: DecisionLogDeps): DecisionLog {
         if (queue.offer(size, admitted)) sinks.push(queue.name);
       }
       if (sinks.length === 0) return;
+      if (closing) {
+        for (const queue of queues) if (sinks.includes(queue.name)) queue.settle(1, size, 'stopped');
+        return;
+      }
       waiting.push({ record, sinks });
       schedule();
     },
+    lose(admitted) {
+      for (const queue of queues)
+        if (queue.name !== 'traces' && queue.offer(0, admitted)) queue.settle(1, 0, 'unwritable');
+    },
     async close(graceMs) {
+      // the last one has ended, and the next one would come too late
+      if (worker === undefined && waiting.length > 0) start();
       while (worker !== undefined && waiting.length > 0) handOver();
       closing = true;
       const last = worker;

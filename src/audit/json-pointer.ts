@@ -12,3 +12,8 @@ export function parsePointer(pointer: string): readonly string[] | undefined {
 export function formatPointer(parts: readonly string[]): string {
   return parts.map((part) => `/${part.replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
 }
+
+/** Whether one is the other, or a part of it. */
+export function overlap(parts: readonly string[], place: readonly string[]): boolean {
+  return parts.every((part, index) => index >= place.length || part === place[index]);
+}

@@ -35,6 +35,27 @@ export function parseJsonText(text: string): LogJson {
   ) as LogJson;
 }
 
+/** Whether objects and lists are nested deeper in a JSON text; what stands in strings does not count. */
+export function isDeeperThan(levels: number, text: string): boolean {
+  if (text.length <= levels * 2) return false;
+  let depth = 0;
+  for (let at = 0; at < text.length; at += 1) {
+    const character = text.charAt(at);
+    if (character === '"') at = endOfString(text, at);
+    else if (character === '[' || character === '{') depth += 1;
+    else if (character === ']' || character === '}') depth -= 1;
+    if (depth > levels) return true;
+  }
+  return false;
+}
+
+/** @returns where its second quote is */
+function endOfString(text: string, start: number): number {
+  let at = start + 1;
+  while (at < text.length && text.charAt(at) !== '"') at += text.charAt(at) === '\\' ? 2 : 1;
+  return at;
+}
+
 export function isLogObject(value: LogJson | undefined): value is LogObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !json.isRawJSON(value);
 }

@@ -4,7 +4,9 @@
  */
 import type { Json } from '../core/json.ts';
 import type { DecisionEvent } from './event.ts';
-import { applyMask, type Changes, readMask } from './mask.ts';
+import { isLogObject, memberOf } from './json-text.ts';
+import { applyMask, type Masked, readMask } from './mask.ts';
+import { showsPrincipal } from './raw-forms.ts';
 
 /** One policy, of which one entrypoint is asked. */
 export interface LogPolicy {
@@ -20,12 +22,12 @@ export interface LogPolicies {
 
 export const MASK_ENTRYPOINT = 'system/log/mask';
 export const DROP_ENTRYPOINT = 'system/log/drop';
-const NO_CHANGES: Changes = { erased: [], masked: [] };
+const NO_CHANGES: Masked = { erased: [], masked: [], missed: [] };
 const ALL = ['input', 'result', 'nd_builtin_cache'] as const;
 
 export type Screened =
   | { readonly drop: true }
-  | { readonly drop: false; readonly changes: Changes; readonly failed?: string };
+  | { readonly drop: false; readonly changes: Masked; readonly failed?: string };
 
 /** Changes the event. Both see it as it is, as in OPA: what is redacted by default is still there. */
 export function screen(event: DecisionEvent, policies: LogPolicies): Screened {
@@ -34,8 +36,13 @@ export function screen(event: DecisionEvent, policies: LogPolicies): Screened {
   try {
     const input = Buffer.from(JSON.stringify(event));
     if (isDropped(ask(drop, DROP_ENTRYPOINT, input, 'drop'))) return { drop: true };
-    const rules = readMask(ask(mask, MASK_ENTRYPOINT, input, 'mask'));
-    return { drop: false, changes: applyMask(event, rules) };
+    if (mask === undefined) return { drop: false, changes: NO_CHANGES };
+    const changes = applyMask(event, readMask(ask(mask, MASK_ENTRYPOINT, input, 'mask')));
+    const { erased, masked } = changes;
+    // of a request that could not be shown to it, it says nothing
+    const isHidden = !Object.hasOwn(event, 'input') || [...erased, ...masked].some(showsPrincipal);
+    if (!isHidden) return { drop: false, changes };
+    return { drop: false, changes: { ...changes, erased: [...erased, ...erasePrincipal(event)] } };
   } catch (thrown) {
     return { drop: false, ...eraseAll(event, thrown) };
   }
@@ -62,9 +69,18 @@ function isDropped(result: Json | undefined): boolean {
 
 class LogPolicyError extends Error {}
 
-function eraseAll(event: DecisionEvent, thrown: unknown): { changes: Changes; failed: string } {
+function eraseAll(event: DecisionEvent, thrown: unknown): { changes: Masked; failed: string } {
   const there = ALL.filter((member) => Object.hasOwn(event, member));
   for (const member of there) delete event[member];
   const failed = thrown instanceof LogPolicyError ? thrown.message : 'the mask policy says something odd';
-  return { changes: { erased: there.map((member) => `/${member}`), masked: [] }, failed };
+  const erased = [...there.map((member) => `/${member}`), ...erasePrincipal(event)];
+  return { changes: { ...NO_CHANGES, erased }, failed };
+}
+
+/** A mask cannot name it: it goes with what it repeats. */
+function erasePrincipal(event: DecisionEvent): readonly string[] {
+  const own = memberOf(event, 'chancery');
+  if (!isLogObject(own) || !Object.hasOwn(own, 'principal')) return [];
+  delete own['principal'];
+  return ['/chancery/principal'];
 }

@@ -22,6 +22,12 @@ export interface Changes {
   readonly masked: readonly string[];
 }
 
+/** What a mask policy has asked for. */
+export interface Masked extends Changes {
+  /** pointers to what was not there */
+  readonly missed: readonly string[];
+}
+
 const ROOTS: ReadonlySet<string> = new Set(['input', 'result', 'nd_builtin_cache']);
 const REMOVED = Symbol('removed');
 
@@ -47,32 +53,37 @@ function maskRule(op: MaskRule['op'], pointer: string, value: LogJson): MaskRule
 }
 
 /** Every pointer means the place that it had before: elements of lists are taken out together at the end. */
-export function applyMask(event: LogObject, rules: readonly MaskRule[]): Changes {
+export function applyMask(event: LogObject, rules: readonly MaskRule[]): Masked {
   const erased: string[] = [];
   const masked: string[] = [];
+  const missed: string[] = [];
   const holed = new Set<LogJson[]>();
   for (const { op, pointer, parts, value } of rules) {
     const key = parts.at(-1) ?? '';
     const parent = parentOf(event, parts, op === 'upsert');
-    if (parent === undefined) continue;
     if (op === 'upsert') {
-      if (upsert(parent, key, structuredClone(value))) masked.push(pointer);
-    } else if (Array.isArray(parent)) {
-      const index = indexIn(parent, key);
-      if (index === undefined) continue;
-      parent[index] = REMOVED as unknown as LogJson;
-      holed.add(parent);
-      erased.push(pointer);
-    } else if (Object.hasOwn(parent, key)) {
-      delete parent[key];
-      erased.push(pointer);
+      const isPut = parent !== undefined && upsert(parent, key, structuredClone(value));
+      (isPut ? masked : missed).push(pointer);
+    } else {
+      const isGone = parent !== undefined && remove(parent, key, holed);
+      (isGone ? erased : missed).push(pointer);
     }
   }
   for (const list of holed) {
     const kept = list.filter((element) => (element as unknown) !== REMOVED);
     list.splice(0, list.length, ...kept);
   }
-  return { erased, masked };
+  return { erased, masked, missed };
+}
+
+/** @param holed  lists that have lost an element, which still has its place in them */
+function remove(parent: LogObject | LogJson[], key: string, holed: Set<LogJson[]>): boolean {
+  if (!Array.isArray(parent)) return Object.hasOwn(parent, key) && delete parent[key];
+  const index = indexIn(parent, key);
+  if (index === undefined) return false;
+  parent[index] = REMOVED as unknown as LogJson;
+  holed.add(parent);
+  return true;
 }
 
 function upsert(parent: LogObject | LogJson[], key: string, value: LogJson): boolean {

@@ -3,7 +3,7 @@ import type { Count, Distribution, Metrics } from '../telemetry/metrics.ts';
 import type { SinkQueue } from './sink-queue.ts';
 
 export interface LogMeasures {
-  /** events that were written without input and result */
+  /** events that were written without some or all of their content */
   readonly erased: Count;
   /** of the thread that answers Checks */
   readonly handOvers: Distribution;
@@ -65,7 +65,8 @@ export function observeQueues(metrics: Metrics, queues: readonly SinkQueue[]): L
   return {
     erased: metrics.counter(
       'chancery_decision_log_erased_total',
-      'Events that were written without input and result, since a mask or drop policy has failed',
+      'Events that were written without some or all of their content: a mask or drop policy has failed, or the ' +
+        'result is nested too deeply',
     ),
     handOvers: metrics.histogram(
       'chancery_decision_log_hand_over_duration_seconds',

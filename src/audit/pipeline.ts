@@ -1,6 +1,6 @@
 /** From a record to a line in each sink, in the worker: the event, its policies, its redaction, its text. */
-import { type EventSource, endOfEvent, toEvent } from './event.ts';
-import type { LogObject } from './json-text.ts';
+import { type DecisionEvent, type EventSource, endOfEvent, toEvent } from './event.ts';
+import { isDeeperThan, type LogObject } from './json-text.ts';
 import { type LogPolicies, screen } from './log-policies.ts';
 import type { CheckRecord } from './record.ts';
 import type { Redact } from './redact.ts';
@@ -11,7 +11,7 @@ export interface PipelineDeps extends EventSource {
   readonly redact: Redact;
   readonly sinks: readonly Sink[];
   readonly settle: (sink: SinkName, items: readonly LogItem[], dropped?: DropReason) => void;
-  /** an event was written without its input and result */
+  /** an event was written without some or all of its content */
   readonly onErased: (why: string) => void;
 }
 
@@ -32,11 +32,11 @@ export function createPipeline(deps: PipelineDeps): Pipeline {
       records.forEach((record, index) => {
         const sinks = wanted[index] ?? [];
         const isLogged = sinks.some((name) => name !== 'traces');
-        const line = isLogged ? toLine(record, deps) : '';
+        const { line = '', dropped } = isLogged ? writeLine(record, deps) : {};
         for (const name of sinks) {
-          const item = { line: line ?? '', record };
+          const item = { line, record };
           // a span has no content that a policy could mask or drop
-          if (line === undefined && name !== 'traces') deps.settle(name, [item], 'drop_policy');
+          if (dropped !== undefined && name !== 'traces') deps.settle(name, [item], dropped);
           else listIn(items, name).push(item);
         }
       });
@@ -48,21 +48,66 @@ export function createPipeline(deps: PipelineDeps): Pipeline {
   };
 }
 
+type LineDeps = Pick<PipelineDeps, 'policies' | 'redact' | 'onErased' | 'labels' | 'writeInput'>;
+
+/** Never throws: a record that cannot be written takes no other one with it. */
+function writeLine(record: CheckRecord, deps: LineDeps): { line?: string; dropped?: DropReason } {
+  try {
+    const line = toLine(record, deps);
+    return line === undefined ? { dropped: 'drop_policy' } : { line };
+  } catch {
+    try {
+      return { line: toLineWithoutContent(record, deps) };
+    } catch {
+      return { dropped: 'unwritable' };
+    }
+  }
+}
+
+/** Of a result; an input has few more than 1,000. What is much deeper overflows the stack, here and in a mask policy. */
+const MAX_DEPTH = 2_000;
+
 /** @returns undefined  when the drop policy says so */
-export function toLine(
-  record: CheckRecord,
-  deps: Pick<PipelineDeps, 'policies' | 'redact' | 'onErased' | 'labels' | 'writeInput'>,
-): string | undefined {
-  const event = toEvent(record, deps);
+export function toLine(record: CheckRecord, deps: LineDeps): string | undefined {
+  const isTooDeep = isDeeperThan(MAX_DEPTH, record.resultText ?? '');
+  const event = toEvent(isTooDeep ? { ...record, resultText: undefined } : record, deps);
   const screened = screen(event, deps.policies);
   if (screened.drop) return undefined;
-  if (screened.failed !== undefined) {
-    (event['chancery'] as LogObject)['redaction'] = { failed: screened.failed };
-    deps.onErased(screened.failed);
-  }
+  const failed = [isTooDeep ? 'the result is nested too deeply' : undefined, screened.failed];
+  tellFailed(event, failed.filter((why) => why !== undefined).join('; '), deps);
   const redacted = deps.redact(event, screened.changes);
-  const erased = [...screened.changes.erased, ...redacted.erased];
+  const erased = [...(isTooDeep ? ['/result'] : []), ...screened.changes.erased, ...redacted.erased];
   const masked = [...screened.changes.masked, ...redacted.masked];
+  return textOf(event, erased, masked, record);
+}
+
+function toLineWithoutContent(record: CheckRecord, deps: LineDeps): string {
+  const { resultText, ndBuiltinCache, identity, ...rest } = record;
+  const { labels } = deps;
+  const event = toEvent(rest, { labels, writeInput: () => new Uint8Array() });
+  tellFailed(event, 'the event cannot be written', deps);
+  const erased = [
+    '/input',
+    ...(resultText === undefined ? [] : ['/result']),
+    ...(ndBuiltinCache === undefined ? [] : ['/nd_builtin_cache']),
+    ...(identity === undefined ? [] : ['/chancery/principal']),
+  ];
+  return textOf(event, erased, [], record);
+}
+
+/** @param why  '': nothing has failed */
+function tellFailed(event: DecisionEvent, why: string, { onErased }: LineDeps): void {
+  if (why === '') return;
+  (event['chancery'] as LogObject)['redaction'] = { failed: why };
+  onErased(why);
+}
+
+function textOf(
+  event: DecisionEvent,
+  erased: readonly string[],
+  masked: readonly string[],
+  record: CheckRecord,
+): string {
   return JSON.stringify({
     ...event,
     ...(erased.length > 0 && { erased }),

@@ -7,14 +7,14 @@
  */
 import { formatPointer } from './json-pointer.ts';
 import { isLogObject, type LogJson, type LogObject, memberOf } from './json-text.ts';
-import type { Changes } from './mask.ts';
+import type { Changes, Masked } from './mask.ts';
 import type { RedactOptions } from './options.ts';
 import { rawFormsOf } from './raw-forms.ts';
 import { scrubTarget, scrubText } from './scrub.ts';
 import { createSecretNames, type SecretNames } from './secret-names.ts';
 
 /** @param masked  what a mask policy has changed already */
-export type Redact = (event: LogObject, masked: Changes) => Changes;
+export type Redact = (event: LogObject, masked: Masked) => Changes;
 
 const CLAIMS_OF_PROXY = 'envoy.filters.http.jwt_authn';
 /** Texts with a path and a query; `name` of a member or of a header, in lower case. */
@@ -41,6 +41,7 @@ export function createRedact(options: RedactOptions): Redact {
     if (isLogObject(input)) {
       redactHttp(httpOf(input), { options, raw, names, changes });
       redactClaims(input, options.claims, changes);
+      if (raw.claims || !options.claims.includes('*')) eraseClaimsOfProxy(input, changes);
     }
     const cache = memberOf(event, 'nd_builtin_cache');
     // its keys are whole requests, with their headers
@@ -79,6 +80,7 @@ function redactHttp(http: LogObject | undefined, { options, raw, names, changes 
     for (const key of ['path', 'query']) changes.erase(http, key, HTTP_PLACE);
     if (isLogObject(headers)) changes.erase(headers, ':path', [...HTTP_PLACE, 'headers']);
   }
+  if (raw.headerMap) changes.erase(http, 'headerMap', HTTP_PLACE);
   const map = memberOf(http, 'headerMap');
   const list = isLogObject(map) ? memberOf(map, 'headers') : undefined;
   if (!Array.isArray(list)) return;
@@ -124,10 +126,13 @@ function redactClaims(input: LogObject, kept: readonly string[], changes: Record
   const identity = memberOf(input, 'identity');
   const user = isLogObject(identity) ? memberOf(identity, 'user') : undefined;
   const claims = isLogObject(user) ? memberOf(user, 'claims') : undefined;
-  if (isLogObject(claims)) {
-    for (const name of Object.keys(claims))
-      if (!kept.includes(name)) changes.erase(claims, name, ['input', 'identity', 'user', 'claims']);
-  }
+  if (!isLogObject(claims)) return;
+  for (const name of Object.keys(claims))
+    if (!kept.includes(name)) changes.erase(claims, name, ['input', 'identity', 'user', 'claims']);
+}
+
+/** Its filter for JWTs may show all of them again. */
+function eraseClaimsOfProxy(input: LogObject, changes: Recorded): void {
   const attributes = memberOf(input, 'attributes');
   const context = isLogObject(attributes) ? memberOf(attributes, 'metadataContext') : undefined;
   for (const key of ['filterMetadata', 'typedFilterMetadata']) {

@@ -9,6 +9,7 @@ export const DROP_REASONS = [
   'queue_full',
   'overloaded',
   'drop_policy',
+  'unwritable',
   'refused',
   'sink_failed',
   'stopped',

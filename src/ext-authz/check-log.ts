@@ -80,7 +80,7 @@ function textOf(name: string, value: string | undefined): LogFields {
 }
 
 /** Where it happened. Libraries hang what they worked on to their errors, and a SyntaxError quotes it. */
-function causeOf(cause: unknown): LogFields {
+export function causeOf(cause: unknown): LogFields {
   if (!(cause instanceof Error)) return cause === undefined ? {} : { cause: typeof cause };
   const { name, message, stack = '' } = cause;
   const frames = stack.split('\n').filter((line) => line.startsWith('    at '));

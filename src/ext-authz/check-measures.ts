@@ -12,6 +12,8 @@ export interface CheckMeasures {
     notes: Pick<DecisionNotes, 'authenticatedAtMs' | 'evaluatedAtMs'>,
     endedMs: number,
   ): void;
+  /** answered, and not recorded: a defect */
+  unrecorded(): void;
 }
 
 const DURATION_BUCKETS = [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5, 1];
@@ -43,8 +45,13 @@ export function createCheckMeasures(metrics: Metrics, inProgress: () => number):
   metrics.observed('gauge', 'chancery_checks_in_progress', 'Checks that are not answered yet', () => [
     { value: inProgress() },
   ]);
+  const unrecorded = metrics.counter(
+    'chancery_checks_unrecorded_total',
+    'Checks that were answered, and whose metrics or record could not be made: a defect',
+  );
   return {
     count: (effect, reason, policy) => checks.add({ effect, reason, policy }),
+    unrecorded: () => unrecorded.add(),
     time(startedMs, parsedMs, { authenticatedAtMs, evaluatedAtMs }, endedMs) {
       durations.observe((endedMs - startedMs) / 1000);
       if (parsedMs === undefined) return;

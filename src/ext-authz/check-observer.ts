@@ -9,8 +9,11 @@ import type { Decision } from '../core/decision.ts';
 import type { Failure } from '../core/failure.ts';
 import type { DecisionNotes } from '../decision/decide.ts';
 import type { ByteCall } from '../grpc/byte-service.ts';
+import { createLineLimit } from '../telemetry/line-limit.ts';
+import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { readTraceParent } from '../telemetry/trace-context.ts';
+import { causeOf } from './check-log.ts';
 import { type CheckMeasures, createCheckMeasures } from './check-measures.ts';
 import type { CheckRequest } from './check-request.ts';
 
@@ -20,6 +23,8 @@ export interface DecisionRecorder {
   readonly traces: boolean;
   admit(): boolean;
   offer(record: CheckRecord, admitted: boolean): void;
+  /** in place of `offer`, where no record could be made */
+  lose(admitted: boolean): void;
   /** that is applied here now */
   position(): { readonly epoch: number; readonly seq: number };
 }
@@ -27,6 +32,7 @@ export interface DecisionRecorder {
 export interface CheckObserverDeps {
   readonly clock: Clock;
   readonly metrics: Metrics;
+  readonly logger: Logger;
   readonly recorder?: DecisionRecorder | undefined;
 }
 
@@ -39,6 +45,7 @@ export interface ObservedCheck {
   /** the answer is written, too */
   decided(decision: Decision): void;
   failed(failure: Failure): void;
+  /** never throws: the answer is made, and must stay what it is */
   end(): void;
 }
 
@@ -47,10 +54,25 @@ export interface CheckObserver {
 }
 
 const NS_PER_MS = 1e6;
+const LINES_PER_SECOND = 1;
 
 export function createCheckObserver(deps: CheckObserverDeps, inProgress: () => number): CheckObserver {
   const measures = createCheckMeasures(deps.metrics, inProgress);
-  return { begin: (decisionId, request, call) => new Observed(decisionId, request, call, deps, measures) };
+  const lines = createLineLimit(LINES_PER_SECOND);
+  const unrecorded = (decisionId: string, thrown: unknown): void => {
+    measures.unrecorded();
+    const leftOut = lines.take(performance.now());
+    if (leftOut === undefined) return;
+    const fields = { decisionId, ...causeOf(thrown), ...(leftOut > 0 && { leftOut }) };
+    deps.logger.error(fields, 'a Check was answered and could not be recorded');
+  };
+  const all = { ...deps, measures, unrecorded };
+  return { begin: (decisionId, request, call) => new Observed(decisionId, request, call, all) };
+}
+
+interface ObservedDeps extends Pick<CheckObserverDeps, 'clock' | 'recorder'> {
+  readonly measures: CheckMeasures;
+  readonly unrecorded: (decisionId: string, thrown: unknown) => void;
 }
 
 class Observed implements ObservedCheck {
@@ -61,25 +83,17 @@ class Observed implements ObservedCheck {
   readonly #decisionId: string;
   readonly #bytes: Uint8Array;
   readonly #call: ByteCall;
-  readonly #deps: CheckObserverDeps;
-  readonly #measures: CheckMeasures;
+  readonly #deps: ObservedDeps;
   #parsedMs: number | undefined;
   #request: CheckRequest | undefined;
   #believed = false;
   #outcome: Pick<CheckRecord, 'effect' | 'reason' | 'error'> = { effect: 'failure', reason: 'internal' };
 
-  constructor(
-    decisionId: string,
-    bytes: Uint8Array,
-    call: ByteCall,
-    deps: CheckObserverDeps,
-    measures: CheckMeasures,
-  ) {
+  constructor(decisionId: string, bytes: Uint8Array, call: ByteCall, deps: ObservedDeps) {
     this.#decisionId = decisionId;
     this.#bytes = bytes;
     this.#call = call;
     this.#deps = deps;
-    this.#measures = measures;
     this.#startedAtMs = deps.clock.nowMs();
     this.admitted = deps.recorder?.admit() ?? true;
   }
@@ -99,12 +113,35 @@ class Observed implements ObservedCheck {
   }
 
   end(): void {
+    try {
+      this.#end();
+    } catch (thrown) {
+      this.#deps.unrecorded(this.#decisionId, thrown);
+    }
+  }
+
+  #end(): void {
     const endedMs = performance.now();
-    const { effect, reason } = this.#outcome;
-    // of a policy that runs, or of none: never a name that only a request has said
-    this.#measures.count(effect, reason, this.notes.decidedBy?.policy ?? '');
-    this.#measures.time(this.#startedMs, this.#parsedMs, this.notes, endedMs);
-    this.#deps.recorder?.offer(this.#record(this.#deps.recorder, endedMs), this.admitted);
+    try {
+      const { effect, reason } = this.#outcome;
+      // of a policy that runs, or of none: never a name that only a request has said
+      const { measures } = this.#deps;
+      measures.count(effect, reason, this.notes.decidedBy?.policy ?? '');
+      measures.time(this.#startedMs, this.#parsedMs, this.notes, endedMs);
+    } finally {
+      if (this.#deps.recorder !== undefined) this.#tell(this.#deps.recorder, endedMs);
+    }
+  }
+
+  #tell(recorder: DecisionRecorder, endedMs: number): void {
+    let record: CheckRecord;
+    try {
+      record = this.#record(recorder, endedMs);
+    } catch (thrown) {
+      recorder.lose(this.admitted);
+      throw thrown;
+    }
+    recorder.offer(record, this.admitted);
   }
 
   #record(recorder: DecisionRecorder, endedMs: number): CheckRecord {

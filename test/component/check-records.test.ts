@@ -3,10 +3,11 @@ import type { CheckRecord } from '../../src/audit/record.ts';
 import { systemClock } from '../../src/core/clock.ts';
 import { Failure } from '../../src/core/failure.ts';
 import { type DecideDeps, decide } from '../../src/decision/decide.ts';
+import type { DecisionRecorder } from '../../src/ext-authz/check-observer.ts';
 import { checkService, createCheckHandler } from '../../src/ext-authz/service.ts';
 import { createGrpcServer } from '../../src/grpc/server.ts';
 import { peerClaims } from '../../src/identity/peer.ts';
-import { silentLogger } from '../../src/telemetry/logger.ts';
+import { type Logger, silentLogger } from '../../src/telemetry/logger.ts';
 import { createMetrics } from '../../src/telemetry/metrics.ts';
 import {
   aCheckRequest,
@@ -16,6 +17,7 @@ import {
 } from '../support/check-client.ts';
 import { eventOf } from '../support/decision-record.ts';
 import { eventually } from '../support/eventually.ts';
+import { recordLog } from '../support/log-lines.ts';
 
 const closers: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
@@ -27,11 +29,16 @@ interface Given {
   readonly lateMs?: number;
   readonly admits?: boolean;
   readonly traces?: boolean;
+  readonly recorder?: Partial<DecisionRecorder>;
+  readonly logger?: Logger;
 }
 
-function aHandler({ authenticate = async () => ({}), lateMs = 0, admits = true, traces = false }: Given) {
+function aHandler(given: Given) {
+  const { authenticate = async () => ({}), lateMs = 0, admits = true, traces = false, recorder } = given;
+  const { logger = silentLogger } = given;
   const records: CheckRecord[] = [];
   const admissions: boolean[] = [];
+  const lost: boolean[] = [];
   const metrics = createMetrics();
   let late = 0;
   const deps: DecideDeps = {
@@ -57,7 +64,7 @@ function aHandler({ authenticate = async () => ({}), lateMs = 0, admits = true, 
     peerClaims,
     options: { maxConcurrent: 10, defaultDeadlineMs: 5_000 },
     clock: { nowMs: () => systemClock.nowMs() + late },
-    logger: silentLogger,
+    logger,
     metrics,
     newDecisionId: () => 'decision-1',
     recorder: {
@@ -67,10 +74,12 @@ function aHandler({ authenticate = async () => ({}), lateMs = 0, admits = true, 
         records.push(record);
         admissions.push(admitted);
       },
+      lose: (admitted) => void lost.push(admitted),
       position: () => ({ epoch: 1, seq: 7 }),
+      ...recorder,
     },
   });
-  return { handler, records, admissions, metrics };
+  return { handler, records, admissions, lost, metrics };
 }
 
 /** As what waits does: until it is told to stop. */
@@ -200,6 +209,43 @@ describe('the record of a Check', () => {
     await handler(bytes, call({ metadata: () => parent('c', '00') }));
     expect(records.map(({ trace }) => trace?.parent.traceId[0])).toEqual(['a', 'b', 'c']);
     expect(records.map(({ trace }) => trace?.spanId !== undefined)).toEqual([true, true, false]);
+  });
+});
+
+describe('a Check whose record cannot be made', () => {
+  const fail = (): never => {
+    throw new Error('any');
+  };
+
+  it.each<[string, Partial<DecisionRecorder>, boolean[]]>([
+    ['nor its position be told', { position: fail }, [true]],
+    ['nor taken by the decision log', { offer: fail }, []],
+    ['nor counted as lost', { position: fail, lose: fail }, []],
+  ])('%s, is answered all the same, and counted', async (_title, recorder, expected) => {
+    const { handler, records, lost, metrics } = aHandler({ recorder });
+    expect(decodeCheckResponse(await handler(REQUEST, call())).status).toEqual({});
+    expect(decodeCheckResponse(await handler(Buffer.from('no'), call())).status?.code).toBe(3);
+    expect(records).toEqual([]);
+    expect(lost).toEqual([...expected, ...expected]);
+    const text = await metrics.render();
+    expect(text).toContain('chancery_checks_unrecorded_total 2\n');
+    expect(text).toContain('chancery_checks_total{effect="allow",reason="policy_allowed",policy="only"} 1\n');
+    expect(text).toContain('chancery_checks_in_progress 0\n');
+  });
+
+  it('says so in the log, and quotes nothing of the request', async () => {
+    const { logger, lines } = recordLog();
+    const { handler } = aHandler({ recorder: { position: fail }, logger });
+    await handler(encodeCheckRequest(aCheckRequest({ path: '/4711' })), call());
+    expect(lines).toMatchObject([
+      {
+        level: 'error',
+        message: 'a Check was answered and could not be recorded',
+        decisionId: 'decision-1',
+        cause: { name: 'Error', message: 'any' },
+      },
+    ]);
+    expect(JSON.stringify(lines)).not.toContain('4711');
   });
 });
 

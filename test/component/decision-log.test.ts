@@ -213,10 +213,35 @@ drop if input.input.parsed_path[0] == "health"
     await missing.client.check(selected);
     const [erased] = await missing.events();
     expect(erased).toMatchObject({
-      erased: ['/input', '/result'],
+      erased: ['/input', '/result', '/chancery/principal'],
       chancery: { effect: 'allow', redaction: { failed: 'the mask policy is not loaded' } },
     });
     expect(await missing.valueOf('chancery_decision_log_erased_total')).toBe(1);
+  });
+});
+
+describe('a result that is nested 3,000 deep', () => {
+  it('is left out of its event, and takes no other event with it', async () => {
+    const rego = `package envoy.authz
+
+allow := {"allowed": true, "echo": json.unmarshal(input.parsed_body.x[0])}
+`;
+    const { client, events, valueOf } = await start([], { rego });
+    const headers = { 'content-type': 'application/x-www-form-urlencoded' };
+    const ask = (x: string) => client.check(aCheckRequest({ headers, body: `x=${x}` }));
+    const deep = `${'['.repeat(3_000)}${']'.repeat(3_000)}`;
+    for (const x of ['1', deep, '2']) await ask(x);
+    expect(await events()).toMatchObject([
+      { result: { echo: 1 }, chancery: { effect: 'allow' } },
+      {
+        input: { parsed_body: { x: [deep] } },
+        erased: ['/result', '/input/attributes/request/http/body'],
+        chancery: { effect: 'allow', redaction: { failed: 'the result is nested too deeply' } },
+      },
+      { result: { echo: 2 }, chancery: { effect: 'allow' } },
+    ]);
+    expect(await valueOf('chancery_decision_log_written_total{sink="file"}')).toBe(3);
+    expect(await valueOf('chancery_decision_log_erased_total')).toBe(1);
   });
 });
 

@@ -85,6 +85,29 @@ describe('a queue of the decision log', () => {
   });
 });
 
+describe('a Check of which there is no record', () => {
+  it('is counted as dropped, and its place in a queue that blocks is free again', () => {
+    const queue = new SinkQueue('file', 'block', limits);
+    const { log } = start(queue);
+    for (const admitted of [log.admit(), log.admit(), log.admit(), log.admit()]) log.lose(admitted);
+    expect(queue.counts()).toMatchObject({ offered: 4, events: 0, bytes: 0, written: 0 });
+    expect(queue.counts().dropped).toEqual(
+      new Map([
+        ['unwritable', 3],
+        ['overloaded', 1],
+      ]),
+    );
+    expect([1, 2, 3, 4].map(() => log.admit())).toEqual([true, true, true, false]);
+  });
+
+  it('is no span that was lost', () => {
+    const queue = new SinkQueue('traces', 'drop', limits);
+    const { log } = start(queue);
+    log.lose(log.admit());
+    expect(queue.counts()).toMatchObject({ offered: 0, events: 0 });
+  });
+});
+
 describe('the hand-over to the worker', () => {
   it('happens in a later turn, with the policies before the first records', async () => {
     const { log, workers } = start(new SinkQueue('file', 'drop', limits), () => ({
@@ -143,5 +166,56 @@ describe('the hand-over to the worker', () => {
     const [worker] = workers;
     expect(records(worker!)).toHaveLength(300);
     expect(worker?.got.at(-1)).toEqual({ type: 'close', graceMs: 1_000 });
+  });
+
+  it('gives what waits to another worker when it closes while there is none', async () => {
+    const queue = new SinkQueue('file', 'block', { ...limits, events: 100 });
+    const { log, workers } = start(queue);
+    log.offer(aRecord({ decisionId: 'lost' }), log.admit());
+    await eventually('handed over', () => records(workers[0]!).length === 1);
+    workers[0]?.end();
+    await eventually('ended', () => queue.counts().events === 0);
+    for (const decisionId of ['a', 'b']) log.offer(aRecord({ decisionId }), log.admit());
+    await log.close(1_000);
+    expect(workers).toHaveLength(2);
+    expect(records(workers[1]!)).toEqual(['a', 'b']);
+    expect(workers[1]?.got.at(-1)).toEqual({ type: 'close', graceMs: 1_000 });
+    // this one settles nothing
+    expect(queue.counts()).toMatchObject({ offered: 3, events: 0, bytes: 0 });
+    expect(queue.counts().dropped).toEqual(
+      new Map([
+        ['worker_ended', 1],
+        ['stopped', 2],
+      ]),
+    );
+    expect(isSettled(queue)).toBe(true);
+  });
+
+  it('counts as dropped what is offered when it is closing, and after that', async () => {
+    const queue = new SinkQueue('file', 'block', limits);
+    const { log, workers } = start(queue);
+    const admitted = [log.admit(), log.admit()];
+    const closing = log.close(1_000);
+    log.offer(aRecord(), admitted[0]!);
+    await closing;
+    log.offer(aRecord(), admitted[1]!);
+    await eventually('a turn later', () => true);
+    expect(records(workers[0]!)).toEqual([]);
+    expect(queue.counts()).toMatchObject({ offered: 2, events: 0, bytes: 0 });
+    expect(queue.counts().dropped).toEqual(new Map([['stopped', 2]]));
+    expect(isSettled(queue)).toBe(true);
+  });
+
+  it('counts nothing twice when a worker is heard of after its end', async () => {
+    const queue = new SinkQueue('file', 'drop', limits);
+    const { log, workers } = start(queue);
+    log.offer(aRecord(), true);
+    await eventually('handed over', () => records(workers[0]!).length === 1);
+    const { bytes } = queue.counts();
+    workers[0]?.end();
+    await eventually('ended', () => queue.counts().events === 0);
+    workers[0]?.say({ type: 'settled', settlements: [{ sink: 'file', events: 1, bytes }] });
+    expect(queue.counts()).toMatchObject({ offered: 1, written: 0, events: 0, bytes: 0 });
+    expect(isSettled(queue)).toBe(true);
   });
 });

@@ -1,8 +1,12 @@
 import { describe, expect, it } from 'vitest';
+import type { CheckRecord } from '../../../src/audit/record.ts';
 import type { Json, JsonObject } from '../../../src/core/json.ts';
 import { aCheckRequest, encodeCheckRequest } from '../../support/check-client.ts';
 import { aRecord, eventOf, type LineOptions, lineOf } from '../../support/decision-record.ts';
 
+const subject = 'alice-4711';
+const workload = { spiffe: 'spiffe://mesh/app/4711' };
+const identity = { workload, user: { issuer: 'idp', subject, claims: { email: 'a@b.test' } } };
 const withInput = (input: Json, mask: Json) => eventOf(aRecord(), { input, mask });
 
 describe('a mask policy', () => {
@@ -32,7 +36,7 @@ describe('a mask policy', () => {
       ['/input/l/0', '/input/l/2'],
       { input: { l: [1, 3] }, erased: ['/input/l/0', '/input/l/2'] },
     ],
-    ['removes the whole input', { a: 1 }, ['/input'], { erased: ['/input'] }],
+    ['removes the whole input', { a: 1 }, ['/input'], { erased: ['/input', '/chancery/principal'] }],
     [
       'puts a value',
       { a: 1 },
@@ -134,6 +138,50 @@ describe('a mask policy', () => {
     expect(line).not.toContain(Buffer.from('4711').toString('base64'));
   });
 
+  it.each<[string, Json]>([
+    ['takes all headers out', ['/input/attributes/request/http/headers']],
+    [
+      'puts other headers in their place',
+      [{ op: 'upsert', path: '/input/attributes/request/http/headers', value: { 'x-kept': '1' } }],
+    ],
+  ])('that %s takes them out of headerMap, too', (_title, mask) => {
+    const headers = ['x-pin', 'x-other', ':path'].map((key) => ({
+      key,
+      raw_value: Buffer.from(`4711 ${key}`),
+    }));
+    for (const [form, place] of [
+      [{ header_map: { headers } }, true],
+      [{ headers: { 'x-pin': '4711' } }, false],
+    ] as const) {
+      const record = aRecord({ request: encodeCheckRequest(aCheckRequest(form)) });
+      expect(lineOf(record)).toMatch(place ? Buffer.from('4711 x').toString('base64') : '4711');
+      const line = lineOf(record, { mask }) ?? '';
+      expect(line).not.toContain('4711');
+      expect(line).not.toContain(Buffer.from('4711').toString('base64').slice(0, 4));
+      expect(JSON.parse(line).erased ?? []).toEqual([
+        ...(Array.isArray(mask) && typeof mask[0] === 'string' ? [mask[0]] : []),
+        ...(place ? ['/input/attributes/request/http/headerMap'] : []),
+      ]);
+    }
+  });
+
+  it.each<[string, JsonObject, Json]>([
+    ['a claim', identity, ['/input/identity/user/claims/email']],
+    ['the identity', identity, ['/input/identity']],
+    ['a claim of nobody', {}, ['/input/identity/user/claims/email']],
+  ])('that names %s takes it out of what the proxy has left in its metadata', (_title, who, mask) => {
+    const payload = { fields: { email: { stringValue: 'a@b.test' } } };
+    const metadata = { 'envoy.filters.http.jwt_authn': payload, 'envoy.other': { fields: {} } };
+    const http = aCheckRequest({}, { metadata_context: { filter_metadata: metadata } });
+    const record = aRecord({ identity: who, request: encodeCheckRequest(http) });
+    const place = '/input/attributes/metadataContext/filterMetadata/envoy.filters.http.jwt_authn';
+    expect(lineOf(record, { claims: ['*'], mask: ['/input/parsed_path'] })).toContain('a@b.test');
+    const line = lineOf(record, { claims: ['*'], mask }) ?? '';
+    expect(line).not.toContain('a@b.test');
+    expect(line).toContain('envoy.other');
+    expect(JSON.parse(line).erased).toContain(place);
+  });
+
   it('keeps what it has put itself, also under a name that is a secret', () => {
     const record = aRecord({
       request: encodeCheckRequest(aCheckRequest({ headers: { authorization: 'Bearer abcdefgh' } })),
@@ -161,6 +209,53 @@ describe('a mask policy', () => {
       version: { ext_authz: 'v3', encoding: 'protojson' },
       attributes: { request: { http: { headers: { authorization: 'Bearer abcdefgh' } } } },
     });
+  });
+
+  const source = { principal: workload.spiffe };
+  const asAlice = (given: Partial<CheckRecord> = {}) =>
+    aRecord({ identity, request: encodeCheckRequest(aCheckRequest({}, { source })), ...given });
+
+  it.each<[string, Json]>([
+    ['the input', ['/input']],
+    ['the identity', ['/input/identity']],
+    ['the user', ['/input/identity/user']],
+    ['the subject', ['/input/identity/user/subject']],
+    ['a claim', ['/input/identity/user/claims/email']],
+    [
+      'a subject in another form',
+      [{ op: 'upsert', path: '/input/identity/user/subject', value: 'sha256:1' }],
+    ],
+    ['the principal of the connection', ['/input/source_principal']],
+    ['the source of the connection', ['/input/attributes/source']],
+  ])('that changes %s leaves no principal beside it', (_title, mask) => {
+    expect(eventOf(asAlice())['chancery']).toHaveProperty('principal');
+    const event = eventOf(asAlice(), { mask });
+    expect(event['chancery']).not.toHaveProperty('principal');
+    expect(event['erased']).toContain('/chancery/principal');
+  });
+
+  it('that changes something else, or nothing, leaves the principal', () => {
+    for (const mask of [[], ['/input/parsed_path', '/input/identity/user/nothing', '/result']])
+      expect(eventOf(asAlice(), { mask })['chancery']).toHaveProperty('principal');
+  });
+
+  it('leaves no principal of a request that could not be shown to it', () => {
+    const record = asAlice({ request: Buffer.from('no protobuf') });
+    expect(eventOf(record)['chancery']).toHaveProperty('principal');
+    const line = lineOf(record, { mask: [] }) ?? '';
+    expect(line).not.toContain('4711');
+    expect(JSON.parse(line).erased).toEqual(['/chancery/principal']);
+  });
+
+  it('that fails leaves no principal', () => {
+    const fail = (): Json => {
+      throw new Error('any');
+    };
+    for (const options of [{ mask: fail }, { maskMissing: true }, { mask: 'odd' }, { drop: fail }]) {
+      const line = lineOf(asAlice(), options) ?? '';
+      expect(line).not.toContain('4711');
+      expect(JSON.parse(line).erased).toEqual(['/input', '/result', '/chancery/principal']);
+    }
   });
 
   it.each<[string, LineOptions, string]>([
@@ -191,7 +286,7 @@ describe('a mask policy', () => {
     });
     expect(event).toMatchObject({
       decision_id: 'decision-1',
-      erased: ['/input', '/result'],
+      erased: ['/input', '/result', '/chancery/principal'],
       chancery: { effect: 'allow', redaction: { failed: why } },
     });
     expect(Object.keys(event)).not.toContain('input');
@@ -215,7 +310,10 @@ describe('a drop policy', () => {
       [() => 'yes', 'the drop policy says neither true nor false'],
     ] as const) {
       const event = eventOf(aRecord(), { drop });
-      expect(event).toMatchObject({ erased: ['/input', '/result'], chancery: { redaction: { failed } } });
+      expect(event).toMatchObject({
+        erased: ['/input', '/result', '/chancery/principal'],
+        chancery: { redaction: { failed } },
+      });
     }
   });
 });
