@@ -98,6 +98,8 @@ export async function decide(
 
   const principal = await deps.authenticate(request, selection.authenticate, () => deadline.signal());
   if (principal === 'authentication_required') return deny(principal);
+  const { workload } = principal;
+  if (workload !== undefined && deps.registry.isBarred(workload.spiffe)) return deny('app_suspended');
 
   const identity = toIdentity(principal);
   notes.identity = identity;

@@ -15,6 +15,8 @@ export interface ServiceLookup {
   /** undefined: never put */
   settings(): { readonly value: Settings } | undefined;
   isGranted(service: string, spiffe: string, operation: string): boolean;
+  /** whether it is the ID of an app that is known and not registered */
+  isBarred(spiffe: string): boolean;
 }
 
 /** Of a service: who decides, by which rule, and after which credential. */

@@ -1,148 +1,167 @@
 /**
- * Commits registry changes: each function checks one change against the present state and answers what to append.
+ * Commits registry changes: checks a set of changes against the state that they lead to, and answers what to append.
  * Everything that is wrong is told at once.
  *
  * Whether an object may be changed by this caller (If-Match, scopes), and whether a named policy exists, is known
  * elsewhere and not asked here.
  */
+import { toCanonicalJson } from '../core/canonical-json.ts';
 import { Failure, type FailureIssue } from '../core/failure.ts';
-import type { JsonObject } from '../core/json.ts';
-import { isSpiffeId } from '../core/spiffe-id.ts';
 import type { Draft } from '../journal/journal.ts';
-import type { EntryKind } from '../journal/kinds.ts';
-import {
-  ANY_OPERATION,
-  type Grant,
-  grantSchema,
-  type Node,
-  nameSchema,
-  nodeSchema,
-  type Service,
-  type Settings,
-  serviceSchema,
-  settingsSchema,
-} from './model.ts';
-import { nodeIssues, overlapIssues } from './node-rules.ts';
-import { schemaIssues } from './schema-issues.ts';
-import { operationIds, serviceIssues } from './service-rules.ts';
-import type { RegistryView } from './state.ts';
+import { toDraft } from './bodies.ts';
+import type { Grant, Node, NodeGroup, Service, Settings } from './model.ts';
+import { keyOf, type RegistryChange } from './objects.ts';
+import type { App, Group, Member } from './parties.ts';
+import { formIssues, ruleIssues } from './rules.ts';
+import type { RegistryView } from './view.ts';
+
+/** Of one commit. */
+export const MAX_CHANGES = 1_000;
+
+export interface PlannedChange {
+  readonly change: RegistryChange;
+  readonly action: 'create' | 'replace' | 'delete' | 'none';
+}
+
+export interface ChangePlan {
+  /** as they were given */
+  readonly changes: readonly PlannedChange[];
+  /** without those that change nothing */
+  readonly drafts: readonly Draft[];
+  /** the registry afterwards */
+  readonly after: RegistryView;
+}
+
+/**
+ * Checks each change against the state after all of them, so that their order means nothing.
+ *
+ * @param pointerOf  where the value of the change with this index stands in what the caller sent
+ * @throws Failure registry_rejected; not_found: an object is to be deleted that there is not
+ */
+export function planChanges(
+  view: RegistryView,
+  changes: readonly RegistryChange[],
+  pointerOf: (index: number) => string = (index) => `/changes/${index}/value`,
+): ChangePlan {
+  const issuesOf = (of: (change: RegistryChange) => readonly FailureIssue[]): readonly FailureIssue[] =>
+    changes.flatMap((change, index) =>
+      of(change).map((issue) => ({ ...issue, pointer: pointerOf(index) + (issue.pointer ?? '') })),
+    );
+  refuseIf([...repeatedIssues(changes, pointerOf), ...issuesOf(formIssues)]);
+  for (const { kind, name, value } of changes) {
+    if (value === undefined && view.object(kind, name) === undefined) {
+      throw new Failure('not_found', `there is no ${kind} "${name}"`);
+    }
+  }
+  const after = view.after(changes);
+  refuseIf(issuesOf((change) => ruleIssues(view, after, change)));
+  const planned = changes.map((change) => ({ change, action: actionOf(view, change) }));
+  const drafts = planned.filter(({ action }) => action !== 'none').map(({ change }) => toDraft(change));
+  return { changes: planned, drafts, after };
+}
 
 /** @throws Failure registry_rejected */
-export function putService(view: RegistryView, name: string, service: Service): Draft {
-  refuseIf([...nameIssues(name), ...schemaIssues(serviceSchema, service)]);
-  refuseIf([
-    ...serviceIssues(service),
-    ...issuesWithGrants(view, name, service),
-    ...issuesWithNodes(view, name, service),
-  ]);
-  return draft('registry.service.put', { name, service });
+export function putMember(view: RegistryView, name: string, value: Member): Draft {
+  return commitOne(view, { kind: 'member', name, value });
+}
+
+/** @throws Failure not_found, registry_rejected */
+export function deleteMember(view: RegistryView, name: string): Draft {
+  return commitOne(view, { kind: 'member', name, value: undefined });
+}
+
+/** @throws Failure registry_rejected */
+export function putApp(view: RegistryView, name: string, value: App): Draft {
+  return commitOne(view, { kind: 'app', name, value });
+}
+
+/** @throws Failure not_found, registry_rejected */
+export function deleteApp(view: RegistryView, name: string): Draft {
+  return commitOne(view, { kind: 'app', name, value: undefined });
+}
+
+/** @throws Failure registry_rejected */
+export function putGroup(view: RegistryView, name: string, value: Group): Draft {
+  return commitOne(view, { kind: 'group', name, value });
+}
+
+/** @throws Failure not_found, registry_rejected */
+export function deleteGroup(view: RegistryView, name: string): Draft {
+  return commitOne(view, { kind: 'group', name, value: undefined });
+}
+
+/** @throws Failure registry_rejected */
+export function putService(view: RegistryView, name: string, value: Service): Draft {
+  return commitOne(view, { kind: 'service', name, value });
 }
 
 /** @throws Failure not_found, registry_rejected */
 export function deleteService(view: RegistryView, name: string): Draft {
-  found(view.service(name), `there is no service "${name}"`);
-  const nodes = view.nodesOfService(name);
-  const grants = view.grantsOf(name).map((grant) => grant.name);
-  refuseIf([
-    ...(nodes.length > 0 ? [{ pointer: '', message: `nodes name this service: ${nodes.join(', ')}` }] : []),
-    ...(grants.length > 0 ? [{ pointer: '', message: `this service has grants: ${grants.join(', ')}` }] : []),
-  ]);
-  return draft('registry.service.delete', { name });
+  return commitOne(view, { kind: 'service', name, value: undefined });
 }
 
 /** @throws Failure not_found (the service), registry_rejected */
-export function putGrant(view: RegistryView, service: string, id: string, grant: Grant): Draft {
-  const { value: target } = found(view.service(service), `there is no service "${service}"`);
-  refuseIf([...nameIssues(id), ...schemaIssues(grantSchema, grant)]);
-  const issues: FailureIssue[] = [];
-  if (target.access === 'policy') {
-    issues.push({ pointer: '', message: `access of service "${service}" is "policy": it takes no grants` });
+export function putGrant(view: RegistryView, service: string, id: string, value: Grant): Draft {
+  if (view.service(service) === undefined) {
+    throw new Failure('not_found', `there is no service "${service}"`);
   }
-  if (!isSpiffeId(grant.subject.spiffe)) {
-    issues.push({ pointer: '/subject/spiffe', message: 'must be the SPIFFE ID of a workload' });
-  }
-  refuseIf([...issues, ...grantedOperationIssues(grant, target)]);
-  return draft('registry.grant.put', { service, id, grant });
+  return commitOne(view, { kind: 'grant', name: `${service}/${id}`, value });
 }
 
 /** @throws Failure not_found */
 export function deleteGrant(view: RegistryView, service: string, id: string): Draft {
-  found(view.grant(service, id), `service "${service}" has no grant "${id}"`);
-  return draft('registry.grant.delete', { service, id });
+  return commitOne(view, { kind: 'grant', name: `${service}/${id}`, value: undefined });
 }
 
 /** @throws Failure registry_rejected */
-export function putNode(view: RegistryView, id: string, node: Node): Draft {
-  refuseIf([...nameIssues(id), ...schemaIssues(nodeSchema, node)]);
-  refuseIf(nodeIssues(node, (name) => view.service(name)?.value));
-  return draft('registry.node.put', { id, node });
+export function putNode(view: RegistryView, id: string, value: Node): Draft {
+  return commitOne(view, { kind: 'node', name: id, value });
+}
+
+/** @throws Failure not_found, registry_rejected */
+export function deleteNode(view: RegistryView, id: string): Draft {
+  return commitOne(view, { kind: 'node', name: id, value: undefined });
+}
+
+/** @throws Failure registry_rejected */
+export function putNodeGroup(view: RegistryView, name: string, value: NodeGroup): Draft {
+  return commitOne(view, { kind: 'node-group', name, value });
 }
 
 /** @throws Failure not_found */
-export function deleteNode(view: RegistryView, id: string): Draft {
-  found(view.node(id), `there is no node "${id}"`);
-  return draft('registry.node.delete', { id });
+export function deleteNodeGroup(view: RegistryView, name: string): Draft {
+  return commitOne(view, { kind: 'node-group', name, value: undefined });
 }
 
 /** @throws Failure registry_rejected */
-export function putSettings(_view: RegistryView, settings: Settings): Draft {
-  refuseIf(schemaIssues(settingsSchema, settings));
-  return draft('settings.put', { settings });
+export function putSettings(view: RegistryView, value: Settings): Draft {
+  return commitOne(view, { kind: 'settings', name: 'settings', value });
 }
 
-/** Grants must stay meaningful: a change of the service may not orphan one. */
-function issuesWithGrants(view: RegistryView, name: string, service: Service): readonly FailureIssue[] {
-  const grants = view.grantsOf(name);
-  if (service.access === 'policy' && grants.length > 0) {
-    const names = grants.map((grant) => grant.name).join(', ');
-    return [{ pointer: '/access', message: `"policy" takes no grants, and this service has: ${names}` }];
-  }
-  const known = operationIds(service);
-  return grants.flatMap(({ name: id, value }) =>
-    value.operations
-      .filter((operation) => operation !== ANY_OPERATION && !known.has(operation))
-      .map((operation) => ({
-        pointer: '/operations',
-        message: `grant "${id}" names the operation "${operation}", which would be gone`,
-      })),
-  );
+/** The same draft also where it changes nothing: whoever puts one has looked. */
+function commitOne(view: RegistryView, change: RegistryChange): Draft {
+  planChanges(view, [change], () => '');
+  return toDraft(change);
 }
 
-/** A change of hosts or prefix may not collide with another service of a node. */
-function issuesWithNodes(view: RegistryView, name: string, service: Service): readonly FailureIssue[] {
-  return view.nodesOfService(name).flatMap((id) => {
-    const others = (view.node(id)?.value.services ?? []).filter((other) => other !== name);
-    return others.flatMap((other) => {
-      const otherService = view.service(other)?.value;
-      return otherService === undefined ? [] : overlapIssues(service, other, otherService, id);
-    });
+function actionOf(view: RegistryView, { kind, name, value }: RegistryChange): PlannedChange['action'] {
+  const before = view.object(kind, name)?.value;
+  if (value === undefined) return 'delete';
+  if (before === undefined) return 'create';
+  return toCanonicalJson(before) === toCanonicalJson(value) ? 'none' : 'replace';
+}
+
+function repeatedIssues(
+  changes: readonly RegistryChange[],
+  pointerOf: (index: number) => string,
+): readonly FailureIssue[] {
+  const seen = new Set<string>();
+  return changes.flatMap(({ kind, name }, index) => {
+    const key = keyOf(kind, name);
+    if (seen.has(key)) return [{ pointer: pointerOf(index), message: `${kind} "${name}" is there twice` }];
+    seen.add(key);
+    return [];
   });
-}
-
-function grantedOperationIssues(grant: Grant, service: Service): readonly FailureIssue[] {
-  if (grant.operations.includes(ANY_OPERATION)) {
-    return grant.operations.length === 1
-      ? []
-      : [{ pointer: '/operations', message: `"${ANY_OPERATION}" stands alone` }];
-  }
-  const known = operationIds(service);
-  return grant.operations.flatMap((operation, index) =>
-    known.has(operation)
-      ? []
-      : [{ pointer: `/operations/${index}`, message: `the service has no operation "${operation}"` }],
-  );
-}
-
-function nameIssues(name: string): readonly FailureIssue[] {
-  return schemaIssues(nameSchema, name).map(() => ({
-    pointer: '',
-    message: `"${name}" is not a name: 1 to 63 of a-z, 0-9, ".", "_" and "-"`,
-  }));
-}
-
-function found<T>(record: T | undefined, detail: string): T {
-  if (record === undefined) throw new Failure('not_found', detail);
-  return record;
 }
 
 function refuseIf(issues: readonly FailureIssue[]): void {
@@ -150,8 +169,4 @@ function refuseIf(issues: readonly FailureIssue[]): void {
   if (first === undefined) return;
   const more = issues.length > 1 ? ` (and ${issues.length - 1} more)` : '';
   throw new Failure('registry_rejected', `${first.pointer ?? ''} ${first.message}${more}`.trim(), { issues });
-}
-
-function draft(kind: EntryKind, body: object): Draft {
-  return { kind, body: body as JsonObject };
 }

@@ -8,47 +8,81 @@
 import { toCanonicalJson } from '../core/canonical-json.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { Revocation } from '../journal/adopt.ts';
-import { ANY_OPERATION, type Grant, type Node, type Service } from './model.ts';
-import { narrowGrant, narrowNode, narrowService, narrowSettings } from './narrow.ts';
+import { toDraft } from './bodies.ts';
+import { keptDenials } from './kept-denials.ts';
+import { ANY_OPERATION, type Grant, type Node, type NodeGroup, type Service } from './model.ts';
+import {
+  narrowGrant,
+  narrowGroup,
+  narrowNode,
+  narrowNodeGroup,
+  narrowParty,
+  narrowService,
+  narrowSettings,
+} from './narrow.ts';
+import { keyOf, type ObjectKind, type Objects, type RegistryChange, splitGrantName } from './objects.ts';
+import type { App, Member } from './parties.ts';
 import type { Recorded, RegistryView } from './state.ts';
 
-/** Grants and nodes first, then the services that they name. */
+/**
+ * Parties first, then grants and nodes, then the services that they name; last of all what is denied apart.
+ *
+ * @param lostAt  RFC 3339: when the lost part ended
+ */
 export function keptRegistryRevocations(
   fork: RegistryView,
   adopted: RegistryView,
   lost: RegistryView,
+  lostAt: string,
 ): readonly Revocation[] {
+  const changeOf = <K extends ObjectKind>(kind: K, name: string): Change<Objects[K]> =>
+    toChange(fork.object(kind, name), lost.object(kind, name));
   const services = new Map(
-    adopted.services().map(({ name, value }) => {
-      const change = changeOf(fork.service(name), lost.service(name));
-      return [name, applyTo(value, change, narrowService)] as const;
-    }),
+    adopted
+      .services()
+      .map(({ name, value }) => [name, applyTo(value, changeOf('service', name), narrowService)] as const),
   );
-  return [
-    ...adopted.services().flatMap(({ name }) =>
-      adopted.grantsOf(name).flatMap(({ name: id, value }) => {
-        const change = changeOf(fork.grant(name, id), lost.grant(name, id));
-        const narrowed = withinService(applyTo(value, change, narrowGrant), services.get(name));
-        return same(narrowed, value) ? [] : [toGrantRevocation(name, id, narrowed)];
-      }),
-    ),
-    ...adopted.nodes().flatMap(({ name: id, value }) => {
-      const change = changeOf(fork.node(id), lost.node(id));
-      const narrowed = withServices(applyTo(value, change, narrowNode), services);
-      return same(narrowed, value) ? [] : [toNodeRevocation(id, narrowed)];
+  const narrowed: readonly RegistryChange[] = [
+    ...adopted.members().map(({ name, value }): RegistryChange => {
+      return { kind: 'member', name, value: partyAfter(value, changeOf('member', name)) };
     }),
-    ...adopted.services().flatMap(({ name, value }) => {
-      const narrowed = services.get(name);
-      return same(narrowed, value) ? [] : [toServiceRevocation(name, narrowed)];
+    ...adopted.apps().map(({ name, value }): RegistryChange => {
+      return { kind: 'app', name, value: partyAfter(value, changeOf('app', name)) };
     }),
-    ...settingsRevocations(fork, adopted, lost),
+    ...adopted.groups().map(({ name, value }): RegistryChange => {
+      const kept = applyTo(value, changeOf('group', name), narrowGroup);
+      return { kind: 'group', name, value: kept ?? { ...value, members: [] } };
+    }),
+    ...adopted.objects('grant').map(([name, { value }]): RegistryChange => {
+      const kept = value.effect === 'deny' ? value : applyTo(value, changeOf('grant', name), narrowGrant);
+      return { kind: 'grant', name, value: withinService(kept, services.get(splitGrantName(name)[0])) };
+    }),
+    ...adopted.nodes().map(({ name, value }): RegistryChange => {
+      return {
+        kind: 'node',
+        name,
+        value: withServices(applyTo(value, changeOf('node', name), narrowNode), services),
+      };
+    }),
+    ...adopted.nodeGroups().map(({ name, value }): RegistryChange => {
+      const kept = applyTo(value, changeOf('node-group', name), narrowNodeGroup);
+      return { kind: 'node-group', name, value: nodeGroupAfter(kept, adopted, services, changeOf) };
+    }),
+    ...[...services].map(([name, value]): RegistryChange => ({ kind: 'service', name, value })),
+    ...settingsAfter(fork, adopted, lost),
   ];
+  const changes = narrowed.filter(({ kind, name, value }) => !same(value, adopted.object(kind, name)?.value));
+  const denials = keptDenials(fork, adopted.after(changes), lost, Date.parse(lostAt));
+  return [...changes, ...denials].map((change) => ({
+    ...toDraft(change),
+    key: keyOf(change.kind, change.name),
+  }));
 }
 
 /** What the lost part did to an object: nothing that takes away, another value, or its end. */
 type Change<T> = { readonly to: T } | 'none' | 'deleted';
 
-function changeOf<T>(fork: Recorded<T> | undefined, lost: Recorded<T> | undefined): Change<T> {
+function toChange<T>(fork: Recorded<T> | undefined, lost: Recorded<T> | undefined): Change<T> {
   if (lost === undefined) return fork === undefined ? 'none' : 'deleted';
   return lost.digest === fork?.digest ? 'none' : { to: lost.value };
 }
@@ -63,6 +97,13 @@ function applyTo<T>(
   return change === 'deleted' ? undefined : narrow(value, change.to);
 }
 
+/** One that was deleted may be named by others here: it stays, and does not count. */
+function partyAfter<T extends Member | App>(value: T, change: Change<T>): T {
+  if (change === 'none') return value;
+  if (change !== 'deleted') return narrowParty(value, change.to);
+  return value.state === 'registered' ? { ...value, state: 'suspended' } : value;
+}
+
 /** What hangs on a service goes with it, and with the operations that it has no longer. */
 function withinService(grant: Grant | undefined, service: Service | undefined): Grant | undefined {
   if (grant === undefined || service === undefined) return undefined;
@@ -71,46 +112,41 @@ function withinService(grant: Grant | undefined, service: Service | undefined): 
   return operations.length === 0 ? undefined : { ...grant, operations };
 }
 
-function withServices(
-  node: Node | undefined,
-  services: ReadonlyMap<string, Service | undefined>,
-): Node | undefined {
+type NarrowedServices = ReadonlyMap<string, Service | undefined>;
+
+function withServices(node: Node | undefined, services: NarrowedServices): Node | undefined {
   if (node === undefined) return undefined;
   return { ...node, services: node.services.filter((name) => services.get(name) !== undefined) };
 }
 
-function settingsRevocations(
+function nodeGroupAfter(
+  group: NodeGroup | undefined,
+  adopted: RegistryView,
+  services: NarrowedServices,
+  changeOf: (kind: 'node', id: string) => Change<Node>,
+): NodeGroup | undefined {
+  return (
+    group && {
+      nodes: group.nodes.filter((id) => adopted.node(id) !== undefined && changeOf('node', id) !== 'deleted'),
+      services: group.services.filter((name) => services.get(name) !== undefined),
+    }
+  );
+}
+
+function settingsAfter(
   fork: RegistryView,
   adopted: RegistryView,
   lost: RegistryView,
-): readonly Revocation[] {
+): readonly RegistryChange[] {
   // none at all asks for no credential
   const value = adopted.settings()?.value ?? {};
   const after = lost.settings();
   if (after === undefined || after.digest === fork.settings()?.digest) return [];
   const settings = narrowSettings(value, after.value);
-  if (same(settings, value)) return [];
-  return [{ kind: 'settings.put', body: { settings }, key: 'settings' }];
+  return same(settings, value) ? [] : [{ kind: 'settings', name: 'settings', value: settings }];
 }
 
-function toGrantRevocation(service: string, id: string, grant: Grant | undefined): Revocation {
-  const key = `grant/${service}/${id}`;
-  if (grant === undefined) return { kind: 'registry.grant.delete', body: { service, id }, key };
-  return { kind: 'registry.grant.put', body: { service, id, grant }, key };
-}
-
-function toNodeRevocation(id: string, node: Node | undefined): Revocation {
-  const key = `node/${id}`;
-  if (node === undefined) return { kind: 'registry.node.delete', body: { id }, key };
-  return { kind: 'registry.node.put', body: { id, node }, key };
-}
-
-function toServiceRevocation(name: string, service: Service | undefined): Revocation {
-  const key = `service/${name}`;
-  if (service === undefined) return { kind: 'registry.service.delete', body: { name }, key };
-  return { kind: 'registry.service.put', body: { name, service }, key };
-}
-
-function same(a: JsonObject | undefined, b: JsonObject): boolean {
-  return a !== undefined && toCanonicalJson(a) === toCanonicalJson(b);
+function same(a: JsonObject | undefined, b: JsonObject | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b;
+  return toCanonicalJson(a) === toCanonicalJson(b);
 }

@@ -1,9 +1,11 @@
 /**
- * What exists: services with their operations and endpoints, grants, nodes, settings. One TypeBox schema per
- * object is its type, its check and its documentation; `admin` shows the same schemas in `/openapi.json`.
+ * What exists: services with their operations and endpoints, grants, nodes and groups of them, settings; who calls is
+ * in `parties.ts`. One TypeBox schema per object is its type, its check and its documentation; `admin` shows the same
+ * schemas in `/openapi.json`.
  */
 import { type Static, Type } from 'typebox';
 import { AUTHENTICATE_MODES } from '../core/principal.ts';
+import { appNameSchema, groupNameSchema, noticeSchema } from './parties.ts';
 
 /** Name of a service, grant, node, policy or issuer. */
 export const nameSchema = Type.String({
@@ -18,6 +20,8 @@ export const accessSchema = Type.Enum([...ACCESS_MODES], {
 export const authenticateSchema = Type.Enum([...AUTHENTICATE_MODES], {
   description: 'the credential that must be there and valid before the policy is asked',
 });
+
+export const SERVICE_STATES = ['enabled', 'disabled'] as const;
 
 export const operationSchema = Type.Object(
   {
@@ -67,23 +71,40 @@ export const serviceSchema = Type.Object(
     ),
     authenticate: Type.Optional(authenticateSchema),
     endpoints: Type.Array(endpointSchema, { maxItems: 1000 }),
+    owner: Type.Optional(appNameSchema),
+    state: Type.Optional(
+      Type.Enum([...SERVICE_STATES], {
+        description:
+          'default: enabled; `disabled`: whoever may call gets 503 and the notice, others what they got',
+      }),
+    ),
+    notice: Type.Optional(noticeSchema),
   },
   { additionalProperties: false },
 );
 export type Service = Static<typeof serviceSchema>;
 export type Operation = Static<typeof operationSchema>;
 
+export const GRANT_EFFECTS = ['allow', 'deny'] as const;
+
 export const grantSchema = Type.Object(
   {
-    subject: Type.Object(
-      {
-        spiffe: Type.String({
-          pattern: '^spiffe://',
-          maxLength: 2048,
-          description: 'SPIFFE ID, matched exactly',
-        }),
-      },
-      { additionalProperties: false },
+    subject: Type.Union(
+      [
+        Type.Object(
+          {
+            spiffe: Type.String({
+              pattern: '^spiffe://',
+              maxLength: 2048,
+              description: 'SPIFFE ID, matched exactly',
+            }),
+          },
+          { additionalProperties: false },
+        ),
+        Type.Object({ app: appNameSchema }, { additionalProperties: false }),
+        Type.Object({ group: groupNameSchema }, { additionalProperties: false }),
+      ],
+      { description: 'a workload by its SPIFFE ID, a registered app, or all registered apps of a group' },
     ),
     operations: Type.Array(Type.String({ minLength: 1, maxLength: 63 }), {
       minItems: 1,
@@ -91,6 +112,18 @@ export const grantSchema = Type.Object(
       uniqueItems: true,
       description: 'operation ids, or `*` alone',
     }),
+    effect: Type.Optional(
+      Type.Enum([...GRANT_EFFECTS], {
+        description: 'default: allow; `deny` takes away what other grants allow, whatever they are',
+      }),
+    ),
+    expiresAt: Type.Optional(
+      Type.String({
+        maxLength: 40,
+        pattern: '^\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}(\\.\\d{1,9})?(Z|[+-]\\d{2}:\\d{2})$',
+        description: 'RFC 3339; from then on it is as if it were not there. Not of a deny',
+      }),
+    ),
   },
   { additionalProperties: false },
 );
@@ -131,6 +164,19 @@ export const nodeSchema = Type.Object(
   { additionalProperties: false },
 );
 export type Node = Static<typeof nodeSchema>;
+
+export const nodeGroupSchema = Type.Object(
+  {
+    nodes: Type.Array(nameSchema, { maxItems: 1000, uniqueItems: true }),
+    services: Type.Array(nameSchema, {
+      maxItems: 1000,
+      uniqueItems: true,
+      description: 'each of the nodes has these too',
+    }),
+  },
+  { additionalProperties: false },
+);
+export type NodeGroup = Static<typeof nodeGroupSchema>;
 
 export const settingsSchema = Type.Object(
   {

@@ -1,47 +1,89 @@
-/** What a node must be beyond its schema, and how services of one node get in each other's way. */
+/** What a node and a group of nodes must be beyond their schemas, and how services of one node get in each other's way. */
 import type { FailureIssue } from '../core/failure.ts';
-import type { Node, Service } from './model.ts';
+import type { Node, NodeGroup, Service } from './model.ts';
 import { isPlainIp } from './service-rules.ts';
+import type { RegistryView } from './view.ts';
 
-export function nodeIssues(
-  node: Node,
-  serviceOf: (name: string) => Service | undefined,
-): readonly FailureIssue[] {
+/** @param after  the registry with this node in it */
+export function nodeIssues(after: RegistryView, id: string, node: Node): readonly FailureIssue[] {
   const issues: FailureIssue[] = [];
   if (!isPlainIp(node.listener.address)) {
     issues.push({ pointer: '/listener/address', message: 'must be an IP address' });
   }
+  const own = new Set(node.services);
   const owners = new Map<string, string>();
+  for (const name of after.servicesOfNode(id)) {
+    if (!own.has(name)) takePlaces(owners, name, after.service(name)?.value);
+  }
   for (const [index, name] of node.services.entries()) {
     const pointer = `/services/${index}`;
-    const service = serviceOf(name);
+    const service = after.service(name)?.value;
     if (service === undefined) issues.push({ pointer, message: `there is no service "${name}"` });
-    for (const place of service === undefined ? [] : placesOf(service)) {
-      const owner = owners.get(place);
-      if (owner !== undefined) {
-        issues.push({ pointer, message: `"${name}" and "${owner}" are both at ${place}` });
-      } else {
-        owners.set(place, name);
-      }
-    }
+    for (const message of takePlaces(owners, name, service)) issues.push({ pointer, message });
   }
   return issues;
 }
 
-/** Two services of a node at one host and prefix: which of them answers would be chance. */
-export function overlapIssues(
+/** @param after  the registry with this group in it */
+export function nodeGroupIssues(after: RegistryView, group: NodeGroup): readonly FailureIssue[] {
+  const issues: FailureIssue[] = [];
+  for (const [index, name] of group.services.entries()) {
+    if (after.service(name) === undefined) {
+      issues.push({ pointer: `/services/${index}`, message: `there is no service "${name}"` });
+    }
+  }
+  /** nodes with the same services collide in the same places */
+  const known = new Map<string, readonly string[]>();
+  for (const [index, id] of group.nodes.entries()) {
+    const pointer = `/nodes/${index}`;
+    if (after.node(id) === undefined) issues.push({ pointer, message: `there is no node "${id}"` });
+    const services = after.servicesOfNode(id);
+    const set = services.join(' ');
+    const collisions = known.get(set) ?? collisionsOf(after, services);
+    known.set(set, collisions);
+    for (const message of collisions) issues.push({ pointer, message: `node "${id}": ${message}` });
+  }
+  return issues;
+}
+
+/** A changed service may not collide with another one of a node that has it. */
+export function serviceOverlapIssues(
+  after: RegistryView,
+  name: string,
   service: Service,
-  otherName: string,
-  other: Service,
-  nodeId: string,
 ): readonly FailureIssue[] {
-  const taken = new Set(placesOf(other));
-  return placesOf(service)
-    .filter((place) => taken.has(place))
-    .map((place) => ({
-      pointer: '/prefix',
-      message: `service "${otherName}" is at ${place} on node "${nodeId}" already`,
-    }));
+  const taken = new Set(placesOf(service));
+  return after.nodesOfService(name).flatMap((id) =>
+    after.servicesOfNode(id).flatMap((other) => {
+      const otherService = other === name ? undefined : after.service(other)?.value;
+      const places = otherService === undefined ? [] : placesOf(otherService);
+      return places
+        .filter((place) => taken.has(place))
+        .map((place) => ({
+          pointer: '/prefix',
+          message: `service "${other}" is at ${place} on node "${id}" already`,
+        }));
+    }),
+  );
+}
+
+function collisionsOf(view: RegistryView, services: readonly string[]): readonly string[] {
+  const owners = new Map<string, string>();
+  return services.flatMap((name) => takePlaces(owners, name, view.service(name)?.value));
+}
+
+/** Two services of a node at one host and prefix: which of them answers would be chance. */
+function takePlaces(
+  owners: Map<string, string>,
+  name: string,
+  service: Service | undefined,
+): readonly string[] {
+  return (service === undefined ? [] : placesOf(service)).flatMap((place) => {
+    const owner = owners.get(place);
+    if (owner !== undefined) return [`"${name}" and "${owner}" are both at ${place}`];
+    owners.set(place, name);
+    return [];
+  });
 }
 
 function placesOf({ hosts, prefix }: Service): readonly string[] {

@@ -1,112 +1,102 @@
 /**
- * What the registry holds, with the reverse indexes that tell whom a change concerns.
+ * What the registry holds, with the reverse index that tells who refers to what, and so whom a change concerns.
  *
  * The maps of objects stand in order of the entries that made their objects so: what is put again moves to the end.
  * So a checkpoint has one order, without sorting.
  */
-import type { Digest } from '../core/digest.ts';
 import type { ChangedKey } from '../journal/fold.ts';
-import type { Grant, Node, Service, Settings } from './model.ts';
+import {
+  keyOf,
+  OBJECT_KINDS,
+  type ObjectKey,
+  type ObjectKind,
+  type Objects,
+  type Recorded,
+  type RegistryChange,
+  referencesOf,
+} from './objects.ts';
 
-/**
- * An object as it stands, and the entry that made it so. Replaced as a whole, never changed. A type, since an
- * interface is no JsonObject.
- */
-export type Recorded<T> = {
-  /** name of a service; id of a grant or node; `settings` */
-  readonly name: string;
-  readonly value: T;
-  /** of the entry; serves as ETag */
-  readonly digest: Digest;
-  readonly seq: number;
-  /** RFC 3339 */
-  readonly at: string;
-};
+/** What a view is made of: the state as it stands, or as it would be after some changes. */
+export interface RegistrySource {
+  get<K extends ObjectKind>(kind: K, name: string): Recorded<Objects[K]> | undefined;
+  /** in any order; with their names, which for grants are not those of the records */
+  entries<K extends ObjectKind>(kind: K): Iterable<readonly [string, Recorded<Objects[K]>]>;
+  /** keys of the objects that refer to it; `reference` as in `referencesOf` */
+  referents(reference: string): Iterable<ObjectKey>;
+  /** of apps and groups: another number means that what was concluded from them may be wrong */
+  partiesVersion(): number;
+}
 
-export class RegistryRecords {
-  readonly services = new Map<string, Recorded<Service>>();
-  /** by service and id */
-  readonly grants = new Map<string, Map<string, Recorded<Grant>>>();
-  readonly nodes = new Map<string, Recorded<Node>>();
-  settings: Recorded<Settings> | undefined;
-  /** by service and subject, so that asking costs nothing however many there are */
-  readonly #grantsBySubject = new Map<string, Map<string, Map<string, Grant>>>();
-  readonly #nodesByService = new Map<string, Set<string>>();
+type Maps = { readonly [K in ObjectKind]: Map<string, Recorded<Objects[K]>> };
 
-  putService(service: Recorded<Service>): void {
-    putLast(this.services, service.name, service);
+const PARTIES: ReadonlySet<ObjectKind> = new Set(['member', 'app', 'group']);
+
+export class RegistryRecords implements RegistrySource {
+  readonly #maps: Maps = {
+    member: new Map(),
+    app: new Map(),
+    group: new Map(),
+    service: new Map(),
+    grant: new Map(),
+    node: new Map(),
+    'node-group': new Map(),
+    settings: new Map(),
+  };
+  readonly #referents = new Map<string, Set<ObjectKey>>();
+  #partiesVersion: number;
+
+  constructor(partiesVersion = 0) {
+    this.#partiesVersion = partiesVersion;
   }
 
-  deleteService(name: string): void {
-    this.services.delete(name);
+  get<K extends ObjectKind>(kind: K, name: string): Recorded<Objects[K]> | undefined {
+    return this.#maps[kind].get(name);
   }
 
-  putGrant(service: string, grant: Recorded<Grant>): void {
-    this.#unindexGrant(service, grant.name);
-    this.#indexGrant(service, grant);
-    const ofService = this.grants.get(service) ?? new Map<string, Recorded<Grant>>();
-    putLast(ofService, grant.name, grant);
-    this.grants.set(service, ofService);
+  entries<K extends ObjectKind>(kind: K): Iterable<readonly [string, Recorded<Objects[K]>]> {
+    return this.#maps[kind];
   }
 
-  deleteGrant(service: string, id: string): void {
-    this.#unindexGrant(service, id);
-    const ofService = this.grants.get(service);
-    ofService?.delete(id);
-    if (ofService?.size === 0) this.grants.delete(service);
+  referents(reference: string): Iterable<ObjectKey> {
+    return this.#referents.get(reference) ?? [];
   }
 
-  putNode(node: Recorded<Node>): void {
-    this.#unindexNode(node.name);
-    putLast(this.nodes, node.name, node);
-    for (const service of node.value.services) {
-      this.#nodesByService.set(service, (this.#nodesByService.get(service) ?? new Set()).add(node.name));
+  partiesVersion(): number {
+    return this.#partiesVersion;
+  }
+
+  put<K extends ObjectKind>(kind: K, name: string, record: Recorded<Objects[K]>): void {
+    this.#unindex(kind, name);
+    const map = this.#maps[kind];
+    map.delete(name);
+    map.set(name, record);
+    const key = keyOf(kind, name);
+    for (const reference of referencesOf({ kind, name, value: record.value } as RegistryChange)) {
+      const found = this.#referents.get(reference);
+      if (found) found.add(key);
+      else this.#referents.set(reference, new Set([key]));
     }
+    if (PARTIES.has(kind)) this.#partiesVersion += 1;
   }
 
-  deleteNode(id: string): void {
-    this.#unindexNode(id);
-    this.nodes.delete(id);
-  }
-
-  grantsOfSubject(service: string, spiffe: string): Iterable<Grant> {
-    return this.#grantsBySubject.get(service)?.get(spiffe)?.values() ?? [];
-  }
-
-  nodesOfService(name: string): Iterable<string> {
-    return this.#nodesByService.get(name) ?? [];
+  delete(kind: ObjectKind, name: string): void {
+    this.#unindex(kind, name);
+    this.#maps[kind].delete(name);
+    if (PARTIES.has(kind)) this.#partiesVersion += 1;
   }
 
   keys(): readonly ChangedKey[] {
-    const keys: ChangedKey[] = this.settings === undefined ? [] : ['settings'];
-    for (const name of this.services.keys()) keys.push(`service/${name}`);
-    for (const [service, grants] of this.grants) {
-      for (const id of grants.keys()) keys.push(`grant/${service}/${id}`);
+    return OBJECT_KINDS.flatMap((kind) => [...this.#maps[kind].keys()].map((name) => keyOf(kind, name)));
+  }
+
+  #unindex(kind: ObjectKind, name: string): void {
+    const value = this.#maps[kind].get(name)?.value;
+    if (value === undefined) return;
+    const key = keyOf(kind, name);
+    for (const reference of referencesOf({ kind, name, value } as RegistryChange)) {
+      const found = this.#referents.get(reference);
+      found?.delete(key);
+      if (found?.size === 0) this.#referents.delete(reference);
     }
-    for (const id of this.nodes.keys()) keys.push(`node/${id}`);
-    return keys;
   }
-
-  #indexGrant(service: string, { name, value }: Recorded<Grant>): void {
-    const bySubject = this.#grantsBySubject.get(service) ?? new Map<string, Map<string, Grant>>();
-    const ofSubject = bySubject.get(value.subject.spiffe) ?? new Map<string, Grant>();
-    this.#grantsBySubject.set(service, bySubject.set(value.subject.spiffe, ofSubject.set(name, value)));
-  }
-
-  #unindexGrant(service: string, id: string): void {
-    const spiffe = this.grants.get(service)?.get(id)?.value.subject.spiffe ?? '';
-    const bySubject = this.#grantsBySubject.get(service);
-    const ofSubject = bySubject?.get(spiffe);
-    ofSubject?.delete(id);
-    if (ofSubject?.size === 0) bySubject?.delete(spiffe);
-  }
-
-  #unindexNode(id: string): void {
-    for (const name of this.nodes.get(id)?.value.services ?? []) this.#nodesByService.get(name)?.delete(id);
-  }
-}
-
-function putLast<T>(map: Map<string, T>, key: string, value: T): void {
-  map.delete(key);
-  map.set(key, value);
 }

@@ -1,94 +1,75 @@
 /** The registry in a checkpoint: one record per object. */
-import { Type } from 'typebox';
+import { type TObject, Type } from 'typebox';
 import type { JsonObject } from '../core/json.ts';
 import { expectRecord, placeMembers } from '../journal/section.ts';
+import { nameSchema } from './model.ts';
 import {
-  type Grant,
-  grantSchema,
-  type Node,
-  nameSchema,
-  nodeSchema,
-  type Service,
-  serviceSchema,
-  settingsSchema,
-} from './model.ts';
-import { type Recorded, RegistryRecords } from './records.ts';
+  OBJECT_KINDS,
+  type ObjectKind,
+  type Objects,
+  type Recorded,
+  SCHEMAS,
+  splitGrantName,
+} from './objects.ts';
+import { appNameSchema, memberNameSchema } from './parties.ts';
+import { RegistryRecords } from './records.ts';
 
 export const REGISTRY_SECTION = { name: 'registry', version: 1 } as const;
 
-const serviceRecord = Type.Object({ name: nameSchema, value: serviceSchema, ...placeMembers });
-const grantRecord = Type.Object({ name: nameSchema, value: grantSchema, ...placeMembers });
-const nodeRecord = Type.Object({ name: nameSchema, value: nodeSchema, ...placeMembers });
-const settingsRecord = Type.Object({
-  name: Type.Literal('settings'),
-  value: settingsSchema,
-  ...placeMembers,
-});
+const NAMES = {
+  member: memberNameSchema,
+  app: appNameSchema,
+  group: nameSchema,
+  service: nameSchema,
+  grant: nameSchema,
+  node: nameSchema,
+  'node-group': nameSchema,
+  settings: Type.Literal('settings'),
+} as const;
 
-const typeOnly = Type.Object({ type: Type.Enum(['service', 'grant', 'node', 'settings']) });
-const anyService = Type.Object({ record: serviceRecord });
-const anyGrant = Type.Object({ service: nameSchema, record: grantRecord });
-const anyNode = Type.Object({ record: nodeRecord });
-const anySettings = Type.Object({ record: settingsRecord });
+const typeOnly = Type.Object({ type: Type.Enum([...OBJECT_KINDS]) });
 
-/** Settings, services, nodes, then grants by service; each in order of seq. */
-export function captureRegistry({
-  settings,
-  services,
-  nodes,
-  grants,
-}: RegistryRecords): Iterable<JsonObject> {
-  const present = { settings, services: [...services.values()], nodes: [...nodes.values()] };
-  // a map of maps has an order of its own that tells of grants which are gone
-  const names = [...grants.keys()].sort();
-  return toRecords({
-    ...present,
-    grants: names.map((name) => [name, [...(grants.get(name)?.values() ?? [])]]),
-  });
+const FORMS = Object.fromEntries(
+  OBJECT_KINDS.map((kind) => [
+    kind,
+    Type.Object({
+      ...(kind === 'grant' && { service: nameSchema }),
+      record: Type.Object({ name: NAMES[kind], value: SCHEMAS[kind], ...placeMembers }),
+    }),
+  ]),
+) as unknown as Readonly<Record<ObjectKind, TObject>>;
+
+/** Objects of one kind together, each kind in order of seq. */
+const ORDER = ['settings', 'member', 'app', 'group', 'service', 'node', 'node-group', 'grant'] as const;
+
+/** References only: what is folded afterwards does not show in it. */
+export function captureRegistry(records: RegistryRecords): Iterable<JsonObject> {
+  return toRecords(ORDER.map((kind) => [kind, [...records.entries(kind)]] as const));
 }
 
-interface Captured {
-  readonly settings: RegistryRecords['settings'];
-  readonly services: readonly Recorded<Service>[];
-  readonly nodes: readonly Recorded<Node>[];
-  readonly grants: readonly (readonly [string, readonly Recorded<Grant>[]])[];
-}
+type Captured = readonly (readonly [string, Recorded<Objects[ObjectKind]>])[];
 
-function* toRecords({ settings, services, nodes, grants }: Captured): Generator<JsonObject> {
-  if (settings !== undefined) yield { type: 'settings', record: settings };
-  for (const record of services) yield { type: 'service', record };
-  for (const record of nodes) yield { type: 'node', record };
-  for (const [service, ofService] of grants) {
-    for (const record of ofService) yield { type: 'grant', service, record };
+function* toRecords(kinds: readonly (readonly [ObjectKind, Captured])[]): Generator<JsonObject> {
+  for (const [type, entries] of kinds) {
+    for (const [name, record] of entries) {
+      if (type === 'grant') yield { type, service: splitGrantName(name)[0], record };
+      else yield { type, record };
+    }
   }
 }
 
 /** @throws Failure store_mismatch */
-export function restoreRegistry(captured: readonly JsonObject[]): RegistryRecords {
-  const records = new RegistryRecords();
+export function restoreRegistry(captured: readonly JsonObject[], partiesVersion: number): RegistryRecords {
+  const records = new RegistryRecords(partiesVersion);
   for (const one of captured) restoreOne(one, records);
   return records;
 }
 
-function restoreOne(captured: JsonObject, records: RegistryRecords): void {
-  const { name } = REGISTRY_SECTION;
-  const { type: objectType } = expectRecord(typeOnly, captured, name);
-  switch (objectType) {
-    case 'service':
-      records.putService(expectRecord(anyService, captured, name).record);
-      return;
-    case 'grant': {
-      const { service, record } = expectRecord(anyGrant, captured, name);
-      records.putGrant(service, record);
-      return;
-    }
-    case 'node':
-      records.putNode(expectRecord(anyNode, captured, name).record);
-      return;
-    case 'settings':
-      records.settings = expectRecord(anySettings, captured, name).record;
-      return;
-    default:
-      objectType satisfies never;
-  }
+function restoreOne<K extends ObjectKind>(captured: JsonObject, records: RegistryRecords): void {
+  const kind = expectRecord(typeOnly, captured, REGISTRY_SECTION.name).type as K;
+  const { service, record } = expectRecord(FORMS[kind], captured, REGISTRY_SECTION.name) as unknown as {
+    readonly service?: string;
+    readonly record: Recorded<Objects[K]>;
+  };
+  records.put(kind, service === undefined ? record.name : `${service}/${record.name}`, record);
 }

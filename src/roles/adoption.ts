@@ -11,8 +11,8 @@ type Rule = (fork: State, adopted: State, lost: State, lostAt: string) => readon
 
 /** In the order in which their revocations are appended. */
 const RULES = {
-  registry: (fork, adopted, lost) =>
-    keptRegistryRevocations(fork.registry.view, adopted.registry.view, lost.registry.view),
+  registry: (fork, adopted, lost, lostAt) =>
+    keptRegistryRevocations(fork.registry.view, adopted.registry.view, lost.registry.view, lostAt),
   issuers: (fork, adopted, lost) =>
     keptIssuerRevocations(fork.issuers.view, adopted.issuers.view, lost.issuers.view),
   enrolments: (fork, adopted, lost, lostAt) =>
@@ -37,12 +37,20 @@ export const REVOKED_BY = {
   'settings.put': 'registry',
   'issuer.put': 'issuers',
   'issuer.delete': 'issuers',
+  'registry.member.put': 'registry',
+  'registry.member.delete': 'registry',
+  'registry.app.put': 'registry',
+  'registry.app.delete': 'registry',
+  'registry.group.put': 'registry',
+  'registry.group.delete': 'registry',
   'registry.service.put': 'registry',
   'registry.service.delete': 'registry',
   'registry.grant.put': 'registry',
   'registry.grant.delete': 'registry',
   'registry.node.put': 'registry',
   'registry.node.delete': 'registry',
+  'registry.node-group.put': 'registry',
+  'registry.node-group.delete': 'registry',
   'node.authority.put': 'takes nothing away',
   'node.enrolment.issue': 'enrolments',
   'node.certificate.issue': 'enrolments',

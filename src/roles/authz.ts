@@ -2,15 +2,18 @@
 
 import type { DecisionLog } from '../audit/decision-log.ts';
 import type { Config } from '../config/schema.ts';
+import type { Clock } from '../core/clock.ts';
 import { decide } from '../decision/decide.ts';
 import { toOpaEnvoyDecision } from '../decision/opa-envoy-output.ts';
 import { toDecision } from '../decision/output.ts';
+import type { ServiceLookup } from '../decision/select-policy.ts';
 import { checkService, createCheckHandler } from '../ext-authz/service.ts';
 import { loadMessageDecoder } from '../grpc/message-decoder.ts';
 import { createGrpcServer, type GrpcServer } from '../grpc/server.ts';
 import { createAuthenticator } from '../identity/authenticate.ts';
 import { createIdentityMeasures } from '../identity/measures.ts';
 import type { ActivePolicies } from '../policy/active.ts';
+import type { RegistryView } from '../registry/state.ts';
 import { openPort } from './port.ts';
 import type { World } from './world.ts';
 
@@ -32,7 +35,8 @@ export function createAuthzServer(
   const { compatibility, protoDescriptorFile, dryRun = false } = config.authz;
   if (dryRun) logger.warn({}, 'authz.dryRun is on: everything is allowed');
   const toResult = compatibility === 'opa-envoy' ? toOpaEnvoyDecision : toDecision;
-  const deps = { registry: state.registry.view, policies, authenticate, toDecision: toResult };
+  const registry: ServiceLookup = lookupAt(state.registry.view, clock);
+  const deps = { registry, policies, authenticate, toDecision: toResult };
   const handler = createCheckHandler({
     decide: (request, deadline, notes) => decide(request, deps, deadline, notes),
     peerClaims,
@@ -44,4 +48,14 @@ export function createAuthzServer(
     recorder: decisionLog && { ...decisionLog, position: () => world.follower.position() },
   });
   return createGrpcServer(config.authz, [checkService(handler)], logger, tls, world.door('authz'));
+}
+
+/** The registry as it is now: a grant that has ended is none, and a service whose owner is not registered is not there. */
+function lookupAt(view: RegistryView, clock: Clock): ServiceLookup {
+  return {
+    service: (name) => (view.serviceStatus(name).state === 'closed' ? undefined : view.service(name)),
+    settings: () => view.settings(),
+    isGranted: (service, spiffe, operation) => view.isGranted(service, spiffe, operation, clock.nowMs()),
+    isBarred: (spiffe) => view.isBarred(spiffe),
+  };
 }

@@ -37,7 +37,7 @@ export function createControlRole(
       ads.rebuildAll();
     },
   });
-  const optionsFor = (live: readonly Place[]): BuildOptions => ({
+  const optionsFor = (live: readonly Place[]): Omit<BuildOptions, 'asOfMs'> => ({
     authz: {
       places: live.length > 0 ? live : [configured],
       timeoutMs: config.control.checkTimeoutMs,

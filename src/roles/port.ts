@@ -28,7 +28,7 @@ export function openPort(
   const credentials = openTlsFiles(tls, { option: `${listener}.tls`, logger, random, nodes });
   if (!credentials.verifiesClients) return { tls: credentials, peerClaims };
   const { view } = state.registry;
-  const servicesOf = (id: string): readonly string[] | undefined => view.node(id)?.value.services;
+  const servicesOf = (id: string): readonly string[] | undefined => view.node(id) && view.servicesOfNode(id);
   return {
     tls: credentials,
     peerClaims: certificateClaims({ trustDomain: tls.trustDomain, issued, servicesOf, clock, logger }),

@@ -14,9 +14,10 @@ export interface State {
   readonly enrolments: Enrolments;
 }
 
-export function createState(): State {
+/** @param instance  name of the instance, once it is known */
+export function createState(instance?: () => string): State {
   return {
-    registry: createRegistry(),
+    registry: createRegistry(instance),
     issuers: createIssuers(),
     policies: createPolicyState(),
     tokens: createTokenState(),

@@ -36,10 +36,10 @@ export function createWorld(
   storage: Pick<World, 'journal' | 'blobs' | 'shared'> & { readonly genesis?: string },
   ambient: Ambient,
 ): World {
-  const state = createState();
+  const state = createState(() => follower.genesis()?.instance ?? '');
   const { pollMs } = config.journal;
   const { genesis } = storage;
-  const follower = createFollower({
+  const follower: JournalFollower = createFollower({
     journal: storage.journal,
     blobs: storage.blobs,
     reducers: reducersOf(state),

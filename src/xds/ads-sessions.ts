@@ -35,7 +35,7 @@ export interface SessionsDeps {
   readonly onApplied: (listener: (applied: Applied) => void) => () => void;
   readonly messages: EnvoyMessages;
   /** of now; `rebuildAll` says that they have changed */
-  readonly buildOptions: () => BuildOptions;
+  readonly buildOptions: () => Omit<BuildOptions, 'asOfMs'>;
   /** tests bring their own */
   readonly build?: BuildResources;
   readonly clock: Clock;

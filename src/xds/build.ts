@@ -1,7 +1,9 @@
 /** State and node in, resources out: pure, deterministic, as canonical protobuf JSON. */
 import type { JsonObject } from '../core/json.ts';
 import type { Node, Service } from '../registry/model.ts';
-import type { Recorded, RegistryView } from '../registry/state.ts';
+import type { Recorded } from '../registry/objects.ts';
+import { subjectsOf } from '../registry/subjects.ts';
+import type { RegistryView } from '../registry/view.ts';
 import { type Authz, authzResources } from './authz-cluster.ts';
 import { serviceCluster, serviceEndpoints } from './cluster.ts';
 import { nodeListener } from './listener.ts';
@@ -11,31 +13,38 @@ import { listenerSecrets } from './secrets.ts';
 
 export interface BuildOptions {
   readonly authz: Authz;
+  /** the time that it is built for: what has ended by then is not in it */
+  readonly asOfMs: number;
 }
 
 /** Each resource carries `@type`. */
 export type NodeResources = Readonly<Record<ResourceType, readonly JsonObject[]>>;
 
-export type BuildResources = (view: RegistryView, node: Node, options: BuildOptions) => NodeResources;
+export type BuildResources = (
+  view: RegistryView,
+  node: Recorded<Node>,
+  options: BuildOptions,
+) => NodeResources;
 
-export const buildResources: BuildResources = (view, node, options) => {
-  const routed = routedServices(view, node);
+export const buildResources: BuildResources = (view, { name: id, value: node }, options) => {
+  const routed = view.servicesOfNode(id).flatMap((name) => routedService(view, name, options.asOfMs));
+  // one that is disabled keeps its cluster: enabling it again is a change of routes alone
+  const forwarded = routed.filter(({ status }) => status.state !== 'closed');
   const authz = authzResources(options.authz);
   return {
-    cluster: [authz.cluster, ...routed.map(({ service }) => shared(service).cluster)],
+    cluster: [authz.cluster, ...forwarded.map(({ service }) => shared(service).cluster)],
     secrets: [...authz.secrets, ...listenerSecrets(node)],
-    endpoints: [authz.endpoints, ...routed.map(({ service }) => shared(service).endpoints)],
+    endpoints: [authz.endpoints, ...forwarded.map(({ service }) => shared(service).endpoints)],
     listener: [nodeListener(node, options.authz.timeoutMs)],
     routes: [routeTable(routed)],
   };
 };
 
-/** In order of name, so that the order in which a node lists its services changes nothing. */
-function routedServices(view: RegistryView, node: Node): readonly RoutedService[] {
-  return [...node.services].sort().flatMap((name) => {
-    const service = view.service(name);
-    return service === undefined ? [] : [{ service, grants: view.grantsOf(name) }];
-  });
+/** @returns none where there is no such service */
+export function routedService(view: RegistryView, name: string, asOfMs: number): readonly RoutedService[] {
+  const service = view.service(name);
+  if (service === undefined) return [];
+  return [{ service, status: view.serviceStatus(name), subjects: subjectsOf(view, name, asOfMs) }];
 }
 
 interface SharedResources {

@@ -5,8 +5,7 @@
  * any one of several URI SANs (seen on Envoy 1.40). Several URI SANs reach the map joined by `,`, and match nothing.
  */
 import type { JsonObject } from '../core/json.ts';
-import { ANY_OPERATION, type Grant } from '../registry/model.ts';
-import type { Recorded } from '../registry/state.ts';
+import type { Subjects } from '../registry/subjects.ts';
 import { typeUrl } from './resource-types.ts';
 
 const RBAC_PER_ROUTE = typeUrl('envoy.extensions.filters.http.rbac.v3.RBACPerRoute');
@@ -28,21 +27,8 @@ export const RBAC_DENIES_ALL: JsonObject = {
 };
 export const RBAC_OPEN: JsonObject = { '@type': RBAC_PER_ROUTE, rbac: { rules: EVERYBODY } };
 
-/** Who may use an operation: SPIFFE ID → id of the first grant that says so. */
-export function subjectsOf(
-  grants: readonly Recorded<Grant>[],
-  operation: string,
-): ReadonlyMap<string, string> {
-  const subjects = new Map<string, string>();
-  for (const { name, value } of grants) {
-    const covers = value.operations.includes(ANY_OPERATION) || value.operations.includes(operation);
-    if (covers && !subjects.has(value.subject.spiffe)) subjects.set(value.subject.spiffe, name);
-  }
-  return subjects;
-}
-
 /** A route's override that lets pass exactly these subjects. */
-export function rbacOfSubjects(subjects: ReadonlyMap<string, string>): JsonObject {
+export function rbacOfSubjects(subjects: Subjects): JsonObject {
   // an empty map is not valid, and an override without `rules` and `matcher` opens the route (seen on Envoy 1.40)
   if (subjects.size === 0) return { '@type': RBAC_PER_ROUTE, rbac: { rules: NOBODY } };
   const map: Record<string, JsonObject> = {};

@@ -6,17 +6,21 @@
  * is forwarded only by the route of an operation.
  */
 import type { JsonObject } from '../core/json.ts';
-import { ANY_OPERATION, type Grant, type Service } from '../registry/model.ts';
+import { ANY_OPERATION, type Service } from '../registry/model.ts';
+import type { Recorded } from '../registry/objects.ts';
 import { comparePrecedence, parsePath, type Segment } from '../registry/path-template.ts';
-import type { Recorded } from '../registry/state.ts';
+import type { Subjects } from '../registry/subjects.ts';
+import type { ServiceStatus } from '../registry/view.ts';
 import { EXT_AUTHZ_OFF, extAuthzOf } from './ext-authz-filter.ts';
 import { clusterName, EXT_AUTHZ_FILTER, RBAC_FILTER, ROUTES_NAME } from './names.ts';
-import { RBAC_OPEN, rbacOfSubjects, subjectsOf } from './rbac.ts';
+import { RBAC_OPEN, rbacOfSubjects } from './rbac.ts';
 import { TYPE_URLS } from './resource-types.ts';
 
 export interface RoutedService {
   readonly service: Recorded<Service>;
-  readonly grants: readonly Recorded<Grant>[];
+  readonly status: ServiceStatus;
+  /** who may use an operation; asked only where grants decide */
+  readonly subjects: (operation: string) => Subjects;
 }
 
 /**
@@ -88,18 +92,15 @@ function virtualHost(domains: readonly string[], routed: readonly RoutedService[
   };
 }
 
-function serviceRoutes({ service, grants }: RoutedService): readonly JsonObject[] {
+/** The routes of one service. Of one that is closed only its place is left, so that no other service gets its requests. */
+export function serviceRoutes({ service, status, subjects }: RoutedService): readonly JsonObject[] {
   const { name, value } = service;
+  if (status.state === 'closed') return [answer(`${name}/closed`, prefixMatch(value.prefix), 404)];
   const route = (operation: string, match: JsonObject): JsonObject => ({
     name: `${name}/${operation}`,
     match,
-    route: {
-      cluster: clusterName(name),
-      timeout: REQUEST_TIMEOUT,
-      // only what the upstream has certainly not seen is sent again
-      retryPolicy: { retryOn: 'connect-failure,refused-stream,reset-before-request', numRetries: 1 },
-    },
-    typedPerFilterConfig: overrides(name, value, operation, grants),
+    ...action(name, status),
+    typedPerFilterConfig: overrides(name, value, operation, subjects),
   });
   if (value.operations === undefined) return [route(ANY_OPERATION, prefixMatch(value.prefix))];
   const parsed = value.operations.flatMap((operation) => {
@@ -117,20 +118,35 @@ function serviceRoutes({ service, grants }: RoutedService): readonly JsonObject[
   ];
 }
 
+/** The filters come before either: who may not call never learns that a service is disabled. */
+function action(service: string, status: Exclude<ServiceStatus, { state: 'closed' }>): JsonObject {
+  if (status.state === 'disabled') {
+    return { directResponse: { status: 503, body: { inlineString: status.notice } } };
+  }
+  return {
+    route: {
+      cluster: clusterName(service),
+      timeout: REQUEST_TIMEOUT,
+      // only what the upstream has certainly not seen is sent again
+      retryPolicy: { retryOn: 'connect-failure,refused-stream,reset-before-request', numRetries: 1 },
+    },
+  };
+}
+
 /** Every route says both aloud: who passes RBAC, and whether the policy is asked. */
 function overrides(
   name: string,
   { access }: Service,
   operation: string,
-  grants: readonly Recorded<Grant>[],
+  subjects: RoutedService['subjects'],
 ): JsonObject {
   switch (access) {
     case 'grants':
-      return perFilter(rbacOfSubjects(subjectsOf(grants, operation)), EXT_AUTHZ_OFF);
+      return perFilter(rbacOfSubjects(subjects(operation)), EXT_AUTHZ_OFF);
     case 'policy':
       return perFilter(RBAC_OPEN, extAuthzOf(name, operation));
     case 'grants-and-policy':
-      return perFilter(rbacOfSubjects(subjectsOf(grants, operation)), extAuthzOf(name, operation));
+      return perFilter(rbacOfSubjects(subjects(operation)), extAuthzOf(name, operation));
     default:
       return access satisfies never;
   }

@@ -3,6 +3,7 @@
  * event loop, so that nothing else waits long. When a state cannot be built, the last good one stays.
  */
 import { setImmediate } from 'node:timers/promises';
+import type { Clock } from '../core/clock.ts';
 import { Failure } from '../core/failure.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { Position } from '../core/position.ts';
@@ -10,10 +11,12 @@ import type { EnvoyMessages } from '../grpc/messages.ts';
 import type { EncodedResource } from '../grpc/messages-codec.ts';
 import type { ChangedKey } from '../journal/fold.ts';
 import { EMPTY_HEAD } from '../journal/journal.ts';
+import { nodesReached } from '../registry/reach.ts';
 import type { RegistryView } from '../registry/state.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Count, Metrics } from '../telemetry/metrics.ts';
 import type { BuildOptions, BuildResources } from './build.ts';
+import { createExpiries, nextEndOf } from './expiries.ts';
 import { createSnapshot, type Snapshot } from './snapshot.ts';
 
 export interface SnapshotsDeps {
@@ -22,7 +25,8 @@ export interface SnapshotsDeps {
   readonly messages: EnvoyMessages;
   readonly build: BuildResources;
   /** of now: they depend on more than the journal */
-  readonly buildOptions: () => BuildOptions;
+  readonly buildOptions: () => Omit<BuildOptions, 'asOfMs'>;
+  readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: Metrics;
   /** nodes with a stream: others are built when they come */
@@ -83,6 +87,7 @@ export function createSnapshots(deps: SnapshotsDeps): Snapshots {
 
   const forget = (id: string): void => {
     for (const known of [good, goodUntil, troubles, stale]) known.delete(id);
+    expiries.set(id, undefined);
   };
 
   const outdate = (id: string): void => {
@@ -100,13 +105,15 @@ export function createSnapshots(deps: SnapshotsDeps): Snapshots {
 
   const rebuild = (id: string): void => {
     stale.delete(id);
-    const node = registry.node(id)?.value;
+    const node = registry.node(id);
     if (node === undefined) {
       forget(id);
       return;
     }
     try {
-      const resources = deps.build(registry, node, deps.buildOptions());
+      const asOfMs = expiries.asOfMs();
+      const resources = deps.build(registry, node, { ...deps.buildOptions(), asOfMs });
+      expiries.set(id, nextEndOf(registry, id, asOfMs));
       replace(id, createSnapshot(resources, deps.position(), encode));
     } catch (error) {
       const failure = Failure.from(error, 'snapshot_inconsistent');
@@ -131,6 +138,11 @@ export function createSnapshots(deps: SnapshotsDeps): Snapshots {
     }
   };
 
+  const expiries = createExpiries(deps.clock, (ids) => {
+    for (const id of ids) outdate(id);
+    if (stale.size > 0) schedule();
+  });
+
   const placeOf = ({ position }: Snapshot): Position =>
     position.epoch < deps.position().epoch ? EMPTY_HEAD : position;
 
@@ -152,6 +164,7 @@ export function createSnapshots(deps: SnapshotsDeps): Snapshots {
 
   return {
     of(id) {
+      if (expiries.isDue(id)) outdate(id);
       if (stale.has(id) || !good.has(id)) rebuild(id);
       return good.get(id);
     },
@@ -163,7 +176,7 @@ export function createSnapshots(deps: SnapshotsDeps): Snapshots {
     trouble: (id) => troubles.get(id),
     changed(keys) {
       if (deps.position().epoch > seen.epoch) forgetPlaces();
-      for (const key of keys) for (const id of concernedNodes(key, registry)) outdate(id);
+      for (const key of keys) for (const id of nodesReached(registry, key)) outdate(id);
       seen = deps.position();
       if (stale.size > 0) schedule();
     },
@@ -174,15 +187,9 @@ export function createSnapshots(deps: SnapshotsDeps): Snapshots {
     close() {
       closed = true;
       clearTimeout(quiet);
+      expiries.close();
     },
   };
-}
-
-/** Whom a change concerns. A service or grant that is gone is named by no node any more. */
-function concernedNodes(key: ChangedKey, registry: RegistryView): readonly string[] {
-  const [kind, name = ''] = key.split('/');
-  if (kind === 'node') return [name];
-  return kind === 'service' || kind === 'grant' ? registry.nodesOfService(name) : [];
 }
 
 /** What many nodes share is one object, and is encoded once. */

@@ -50,7 +50,7 @@ describe('the discovery service', () => {
       messages,
       buildOptions: () => ({ authz: { places, timeoutMs: 200 } }),
       build: (registry, node, options) => {
-        builds.push(node.services.join());
+        builds.push(node.value.services.join());
         const resources = buildResources(registry, node, options);
         return broken ? { ...resources, routes: [] } : resources;
       },

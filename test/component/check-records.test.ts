@@ -42,7 +42,12 @@ function aHandler(given: Given) {
   const metrics = createMetrics();
   let late = 0;
   const deps: DecideDeps = {
-    registry: { service: () => undefined, settings: () => undefined, isGranted: () => false },
+    registry: {
+      service: () => undefined,
+      settings: () => undefined,
+      isGranted: () => false,
+      isBarred: () => false,
+    },
     policies: {
       releasedNames: () => ['only'],
       select: (name) => ({

@@ -33,7 +33,12 @@ async function start(world: World): Promise<{ client: CheckClient; metrics: () =
   const clock = world.clock ?? systemClock;
   const metrics = createMetrics();
   const deps: DecideDeps = {
-    registry: { service: () => undefined, settings: () => undefined, isGranted: () => false },
+    registry: {
+      service: () => undefined,
+      settings: () => undefined,
+      isGranted: () => false,
+      isBarred: () => false,
+    },
     policies: {
       releasedNames: () => ['quickstart'],
       select: (name) => ({

@@ -112,7 +112,7 @@ async function aScene(extra: readonly Draft[] = []): Promise<Scene> {
 }
 
 const granted = ({ state }: Replica, app: string, operation: string): boolean =>
-  state.registry.view.isGranted('orders', `spiffe://mesh/${app}`, operation);
+  state.registry.view.isGranted('orders', `spiffe://mesh/${app}`, operation, 0);
 
 async function anotherInstance(): Promise<readonly StoredCommit[]> {
   return (await aScene()).store.commits();

@@ -216,10 +216,11 @@ describe('without an authorizer', () => {
   /** where the authorizer is said to be; undefined: where it is */
   let authzPort: number | undefined;
 
-  const build: BuildResources = (view, node, { authz }) =>
+  const build: BuildResources = (view, node, options) =>
     buildResources(view, node, {
+      ...options,
       authz: {
-        ...authz,
+        ...options.authz,
         ...(authzPort !== undefined && { places: [{ address: '127.0.0.1', port: authzPort }] }),
       },
     });

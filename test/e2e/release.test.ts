@@ -20,8 +20,8 @@ allow := {"allowed": false, "headers": {"x-revision": "shut"}}
 const RULE = { open: { status: 200, revision: 'open' }, shut: { status: 403, revision: 'shut' } } as const;
 
 /** A Check that is late on a busy machine is a 503, which says nothing of releases. */
-const withPatience: BuildResources = (view, node, { authz }) =>
-  buildResources(view, node, { authz: { ...authz, timeoutMs: 10_000 } });
+const withPatience: BuildResources = (view, node, options) =>
+  buildResources(view, node, { ...options, authz: { ...options.authz, timeoutMs: 10_000 } });
 
 describe.each(ENVOY_VARIANTS)(
   'a release (Envoy: $protocol, concurrency $concurrency)',

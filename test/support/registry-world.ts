@@ -4,6 +4,7 @@ import type { Position } from '../../src/core/position.ts';
 import type { Applied, FoldedEntry } from '../../src/journal/fold.ts';
 import type { Draft } from '../../src/journal/journal.ts';
 import type { Grant, Node, Service } from '../../src/registry/model.ts';
+import type { App, Group, Member } from '../../src/registry/parties.ts';
 import { createRegistry, type RegistryView } from '../../src/registry/state.ts';
 
 /** A registry that is fed without a journal: each draft is folded at once, as a commit of its own. */
@@ -16,7 +17,7 @@ export interface RegistryWorld {
 }
 
 export function createRegistryWorld(): RegistryWorld {
-  const { reducer, view } = createRegistry();
+  const { reducer, view } = createRegistry(() => 'mesh');
   const listeners = new Set<(applied: Applied) => void>();
   let seq = 0;
   const digestOf = (at: number): Digest => sha256(`entry ${at}`);
@@ -66,6 +67,24 @@ export function aService(change: Partial<Service> = {}): Service {
 
 export function aGrant(spiffe = 'spiffe://mesh/app/a', operations: readonly string[] = ['*']): Grant {
   return { subject: { spiffe }, operations: [...operations] };
+}
+
+/** Registered, as long as nothing else is said. */
+export function aMember(change: Partial<Member> = {}): Member {
+  return { state: 'registered', ...change };
+}
+
+/** Registered, as long as nothing else is said. */
+export function anApp(change: Partial<App> = {}): App {
+  return { state: 'registered', ...change };
+}
+
+/** @param members  `GOV/A/b` is an app, anything else a group */
+export function aGroup(members: readonly string[], change: Partial<Group> = {}): Group {
+  return {
+    members: members.map((name) => (name.includes('/') ? { app: name } : { group: name })),
+    ...change,
+  };
 }
 
 export function aNode(services: readonly string[], change: Partial<Node['listener']> = {}): Node {

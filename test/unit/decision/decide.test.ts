@@ -17,6 +17,7 @@ interface World {
   readonly says?: boolean;
   /** `<service> <spiffe> <operation>` */
   readonly grants?: readonly string[];
+  readonly barred?: readonly string[];
 }
 const DEADLINE = { atMs: Number.POSITIVE_INFINITY, signal: () => new AbortController().signal };
 
@@ -38,6 +39,7 @@ async function run(world: World) {
       },
       settings: () => world.settings && { value: world.settings },
       isGranted: (...asked) => world.grants?.includes(asked.join(' ')) ?? false,
+      isBarred: (spiffe) => world.barred?.includes(spiffe) ?? false,
     },
     policies: {
       releasedNames: () => world.released ?? [],

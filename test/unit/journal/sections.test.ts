@@ -94,8 +94,8 @@ function aRegistry(): Room {
     nodesOf: NAMES.map((service) => view.nodesOfService(service)),
     granted: NAMES.flatMap((service) =>
       SUBJECTS.map((spiffe) => [
-        view.isGranted(service, spiffe, 'read'),
-        view.isGranted(service, spiffe, '*'),
+        view.isGranted(service, spiffe, 'read', 0),
+        view.isGranted(service, spiffe, '*', 0),
       ]),
     ),
   });

@@ -64,7 +64,7 @@ describe('the registry as a fold', () => {
     const operations = ['read', 'write'].map((id) => ({ id, method: 'GET', path: `/${id}` }));
     const granted = () =>
       [a, b].map((subject) =>
-        ['read', 'write', '*'].filter((each) => view.isGranted('s', subject ?? '', each)),
+        ['read', 'write', '*'].filter((each) => view.isGranted('s', subject ?? '', each, 0)),
       );
     world.commit(putService(view, 's', aService({ operations })));
     world.commit(
@@ -78,7 +78,7 @@ describe('the registry as a fold', () => {
     expect(granted()).toEqual([['read'], ['read']]);
     world.commit(deleteGrant(view, 's', 'one'));
     expect(granted()).toEqual([[], ['read']]);
-    expect(view.isGranted('other', b ?? '', 'read')).toBe(false);
+    expect(view.isGranted('other', b ?? '', 'read', 0)).toBe(false);
   });
 
   it('stops at a body that it does not understand instead of serving another world', () => {

@@ -9,7 +9,7 @@ import { consistencyIssues } from '../../../src/xds/consistency.ts';
 import { createSnapshot, sameResources } from '../../../src/xds/snapshot.ts';
 import { aGrant, aNode, aService, createRegistryWorld } from '../../support/registry-world.ts';
 
-const OPTIONS = { authz: { places: [{ address: '127.0.0.1', port: 9191 }], timeoutMs: 250 } };
+const OPTIONS = { authz: { places: [{ address: '127.0.0.1', port: 9191 }], timeoutMs: 250 }, asOfMs: 0 };
 const RBAC = 'envoy.filters.http.rbac';
 const EXT_AUTHZ = 'envoy.filters.http.ext_authz';
 const messages = loadEnvoyMessages();
@@ -39,7 +39,7 @@ function build(
     for (const [id, grant] of Object.entries(each)) world.commit(putGrant(view, service, id, grant));
   }
   world.commit(putNode(view, 'n', aNode(Object.keys(services), listener)));
-  const resources = buildResources(view, view.node('n')!.value, OPTIONS);
+  const resources = buildResources(view, view.node('n')!, OPTIONS);
   const hosts = resources.routes[0]!['virtualHosts'] as unknown as readonly VirtualHost[];
   const route = (name: string): Route => {
     const found = hosts.flatMap(({ routes }) => routes).find((each) => each.name === name);
@@ -455,7 +455,9 @@ describe('the authorizer', () => {
   const ENVOY_TLS = { certificateFile: '/c', privateKeyFile: '/k', caFile: '/ca' };
   const of = (authz: Authz) => {
     const { view } = createRegistryWorld();
-    return buildResources(view, { services: [], listener: { address: '127.0.0.1', port: 1 } }, { authz });
+    const node = aNode([], { port: 1 });
+    const record = { name: 'n', value: node, digest: `sha256:${'0'.repeat(64)}` as const, seq: 1, at: '' };
+    return buildResources(view, record, { authz, asOfMs: 0 });
   };
 
   it('moves as endpoints alone', () => {
