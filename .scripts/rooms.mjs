@@ -55,7 +55,7 @@ export const libraries = {
   '^fastify$|^@fastify/': ['admin'],
   '^openapi-fetch$': ['client'],
   '^(commander|diff)$': ['cli'],
-  '^yaml$': ['config'],
+  '^yaml$': ['config', 'admin'],
   '^(node:)?sqlite$': ['store'],
   '^(node:)?child_process$': ['supervise'],
   '^(node:)?(http|https)$': ['ops', 'dev', 'client'],

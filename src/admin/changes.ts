@@ -6,7 +6,8 @@ import { Failure } from '../core/failure.ts';
 import { isJsonObject } from '../core/json.ts';
 import type { Position } from '../core/position.ts';
 import type { Follower, Writer } from '../journal/fold.ts';
-import type { CommitId, Draft, Journal } from '../journal/journal.ts';
+import type { CommitId, Draft, Journal, StoredEntry } from '../journal/journal.ts';
+import { MAX_COMMIT_ENTRIES } from '../journal/limits.ts';
 import type { RandomBytes } from '../journal/random.ts';
 import type { Call, EarlierCall, Endpoint } from './endpoint.ts';
 import type { ApiToken, TokenState } from './token-state.ts';
@@ -30,9 +31,6 @@ type ChangingCall = Pick<
   Call<unknown, unknown, unknown>,
   'caller' | 'signal' | 'operation' | 'params' | 'body' | 'idempotencyKey'
 >;
-
-/** The longest commit that a call makes: the use of a one-time token and the token that it issues. */
-const MAX_COMMIT_ENTRIES = 2;
 
 /**
  * Appends what `prepare` answers. It runs at the head, and again when somebody else was faster. With an
@@ -104,14 +102,33 @@ async function whenAsked(
   position: Position,
   request: Digest,
 ): Promise<string> {
-  const commits = await journal.read(Math.max(0, position.seq - MAX_COMMIT_ENTRIES), MAX_COMMIT_ENTRIES);
-  for (const { entry, body: bytes } of commits.find((commit) => commit.id === id)?.entries ?? []) {
+  for (const { entry, body: bytes } of await entriesOf(journal, id, position)) {
     const body: unknown = bytes && JSON.parse(Buffer.from(bytes).toString('utf8'));
     if (!isJsonObject(body) || body['request'] === undefined) continue;
     if (body['request'] === request) return entry.at;
     throw new Failure('idempotency_key_reused', 'the same Idempotency-Key came with another body before');
   }
   throw new Failure('already_exists', 'the same call was made before, and its answer has been erased');
+}
+
+/** Most commits have an entry or two: only one that is not found so is looked for further back. */
+async function entriesOf(
+  journal: Pick<Journal, 'read'>,
+  id: CommitId,
+  { seq }: Position,
+): Promise<readonly StoredEntry[]> {
+  for (const length of [2, MAX_COMMIT_ENTRIES]) {
+    let after = Math.max(0, seq - length);
+    while (after < seq) {
+      const commits = await journal.read(after, length);
+      const found = commits.find((commit) => commit.id === id);
+      if (found !== undefined) return found.entries;
+      const last = commits.at(-1)?.entries.at(-1)?.entry.seq;
+      if (last === undefined) break;
+      after = last;
+    }
+  }
+  return [];
 }
 
 function withRequest<T>({ drafts }: Prepared<T>, call: ChangingCall): Prepared<T>['drafts'] {

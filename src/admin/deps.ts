@@ -17,7 +17,7 @@ export interface AdminDeps
     EnrolmentDeps {
   readonly progress: RolloutDeps['progress'];
   readonly journal: Pick<Journal, 'find' | 'read' | 'head' | 'base'>;
-  readonly follower: Pick<Follower, 'sync'>;
+  readonly follower: Pick<Follower, 'sync' | 'position'>;
   readonly writer: Writer;
   readonly random: RandomBytes;
 }

@@ -64,6 +64,10 @@ interface EndpointForm<P extends TSchema, Q extends TSchema, B extends TSchema, 
   readonly answerMediaType?: string;
   /** whether the body may come as an OPA bundle, too: it is parsed to the same form */
   readonly takesBundles?: boolean;
+  /** whether body and answer may be YAML, too */
+  readonly speaksYaml?: boolean;
+  /** whether it may say what it would do, and do nothing */
+  readonly dryRun?: boolean;
   /** whether the answer shows one object with an entity tag */
   readonly tagged?: boolean;
   /** whether it changes an object that may be there already, so that it takes, or needs, If-Match or If-None-Match */

@@ -2,8 +2,16 @@
 import type { TSchema } from 'typebox';
 import { issuerSchema } from '../identity/model.ts';
 import { policySourceSchema } from '../policy/source.ts';
-import { grantSchema, nodeSchema, serviceSchema, settingsSchema } from '../registry/model.ts';
+import {
+  grantSchema,
+  nodeGroupSchema,
+  nodeSchema,
+  serviceSchema,
+  settingsSchema,
+} from '../registry/model.ts';
+import { appSchema, groupSchema, memberSchema } from '../registry/parties.ts';
 import { answeredOnce } from './changes.ts';
+import { registryDocumentSchema } from './config-endpoints.ts';
 import type { AdminDeps } from './deps.ts';
 import type { Endpoint } from './endpoint.ts';
 import { enrolmentEndpoints } from './enrolment-endpoints.ts';
@@ -25,6 +33,7 @@ import {
   revisionSchema,
 } from './policy-schemas.ts';
 import { problemSchema } from './problem.ts';
+import { registryChangesSchema } from './registry-changes.ts';
 import { registryEndpoints } from './registry-endpoints.ts';
 import { releaseEndpoints } from './release-endpoints.ts';
 import { rolloutEndpoints } from './rollout-endpoint.ts';
@@ -49,9 +58,15 @@ export function endpointsOf(deps: AdminDeps): readonly Endpoint[] {
 
 export const components: Readonly<Record<string, TSchema>> = {
   Problem: problemSchema,
+  Member: memberSchema,
+  App: appSchema,
+  Group: groupSchema,
   Service: serviceSchema,
   Grant: grantSchema,
   Node: nodeSchema,
+  NodeGroup: nodeGroupSchema,
+  RegistryChanges: registryChangesSchema,
+  RegistryDocument: registryDocumentSchema,
   NodeStatus: nodeStatusSchema,
   NewEnrolmentToken: newEnrolmentTokenSchema,
   EnrolmentToken: enrolmentTokenSchema,

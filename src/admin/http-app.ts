@@ -23,9 +23,10 @@ import { type Caller, type OwnCredential, verifiedCertificate } from './own-cred
 import { positionText } from './position-text.ts';
 import { isNotModified } from './precondition.ts';
 import { answerUnreadable, type Refuse, refuser, SECURITY_HEADERS } from './refusals.ts';
-import { toRouteSchema } from './route-schema.ts';
+import { toRouteSchema, YAML_MEDIA_TYPE } from './route-schema.ts';
 import { requireScope } from './scopes.ts';
 import type { ApiToken, TokenState } from './token-state.ts';
+import { toYaml } from './yaml-body.ts';
 
 export interface HttpDeps {
   readonly options: AdminOptions;
@@ -145,6 +146,7 @@ function addEndpoint(
     config: {
       operation: form.operationId,
       takesBundles: form.takesBundles === true,
+      speaksYaml: form.speaksYaml === true,
       ...(form.own && { own: form.own }),
     },
     bodyLimit: form.heavy ? maxBodyBytes * HEAVY_BODY_FACTOR : maxBodyBytes,
@@ -154,7 +156,7 @@ function addEndpoint(
     },
     preValidation: async (request) => readIntegers(request.query, form.query),
     handler: async (request, reply) => {
-      if (form.events && acceptsEvents(request.headers.accept)) {
+      if (form.events && accepts('text/event-stream', request.headers.accept)) {
         const gone = new AbortController();
         reply.raw.once('close', () => gone.abort());
         const signal = AbortSignal.any([stopping, gone.signal]);
@@ -184,10 +186,14 @@ function addEndpoint(
       if (form.answerMediaType !== undefined && body instanceof Uint8Array) {
         return reply.type(form.answerMediaType).send(Buffer.from(body));
       }
-      return reply
-        .code(created ? 201 : 200)
-        .type('application/json; charset=utf-8')
-        .send(body);
+      const status = created ? 201 : 200;
+      if (form.speaksYaml && accepts(YAML_MEDIA_TYPE, request.headers.accept)) {
+        return reply
+          .code(status)
+          .type(YAML_MEDIA_TYPE)
+          .send(Buffer.from(toYaml(body)));
+      }
+      return reply.code(status).type('application/json; charset=utf-8').send(body);
     },
   });
 }
@@ -204,8 +210,8 @@ function callerOf(request: FastifyRequest, callers: WeakMap<FastifyRequest, Call
 }
 
 /** Without a weight: whoever does not name it gets JSON. */
-function acceptsEvents(accept: string | undefined): boolean {
-  return /(^|,)\s*text\/event-stream\s*(,|$)/i.test(accept ?? '');
+function accepts(mediaType: string, accept = ''): boolean {
+  return accept.split(',').some((each) => each.trim().toLowerCase() === mediaType);
 }
 
 /** RFC 8288; the rest of the query stays as it was sent. */
@@ -246,6 +252,8 @@ declare module 'fastify' {
     isPublic?: boolean;
     /** who may call, instead of an API token */
     own?: OwnCredential<Caller>;
+    /** body and answer may be YAML */
+    speaksYaml?: boolean;
     /** the body may be an OPA bundle */
     takesBundles?: boolean;
   }

@@ -14,7 +14,7 @@ import { pageOf, pageQuerySchema, pageSchema } from './paging.ts';
 import { checkPrecondition, toEntityTag } from './precondition.ts';
 import { componentRef } from './route-schema.ts';
 
-/** A value and the entry that made it so. */
+/** A value and the entry that made it so; the lists are in order of `name`. */
 export interface Recorded<T> {
   readonly name: string;
   readonly value: T;
@@ -24,7 +24,7 @@ export interface Recorded<T> {
 /** How a room is asked about its objects and told to change them; `P` are the path parameters that name one. */
 interface ObjectPort<P, T> {
   get(params: P): Recorded<T> | undefined;
-  /** in any order; of the collection that `params` name, without the last of them */
+  /** in any order; of the collection that the parameters in its URL name */
   list(params: Partial<P>): readonly Recorded<T>[];
   /** @throws Failure registry_rejected, with pointers; not_found (the owner) */
   put(params: P, value: T): Draft;
@@ -38,7 +38,7 @@ interface ObjectKind<P extends TObject, V> {
   readonly tag: string;
   /** `/v1/services`, with the parameters of the list */
   readonly url: string;
-  /** the parameters that name one; the last of them is not in `url` */
+  /** the parameters that name one; those that are not in `url` come after it */
   readonly params: P;
   readonly schema: TSchema;
   readonly port: ObjectPort<Static<P>, V>;
@@ -54,11 +54,12 @@ export function objectEndpoints<P extends TObject, V>(
 ): readonly Endpoint[] {
   const { noun, tag, params, port } = kind;
   const names = Object.keys(params.properties);
-  const nameParameter = names.at(-1) ?? '';
-  const url = `${kind.url}/:${nameParameter}`;
-  const ownerMissing: readonly FailureCode[] = names.length > 1 ? ['not_found'] : [];
+  const ownNames = names.filter((name) => !kind.url.includes(`:${name}`));
+  const url = [kind.url, ...ownNames.map((name) => `:${name}`)].join('/');
+  const isOwned = ownNames.length < names.length;
+  const ownerMissing: readonly FailureCode[] = isOwned ? ['not_found'] : [];
   const value = Type.Unsafe<V>(componentRef(noun, kind.schema));
-  const listParams = Type.Omit(params, [nameParameter]);
+  const listParams = Type.Omit(params, ownNames);
   const item = Type.Object(
     { name: Type.String(), etag: Type.String({ description: 'as in ETag' }), value },
     { additionalProperties: false },
@@ -72,7 +73,7 @@ export function objectEndpoints<P extends TObject, V>(
       scope: 'registry:read',
       method: 'GET',
       url: kind.url,
-      ...(names.length > 1 && { params: listParams }),
+      ...(isOwned && { params: listParams }),
       query: pageQuerySchema,
       answer: pageSchema(item),
       failures: ownerMissing,

@@ -1,9 +1,10 @@
 /** Services, grants, nodes and settings: the registry over REST. */
 import { Type } from 'typebox';
-import { Failure, type FailureIssue } from '../core/failure.ts';
+import { Failure } from '../core/failure.ts';
 import type { JsonObject } from '../core/json.ts';
 import { revokeCertificates } from '../identity/enrolment.ts';
 import type { EnrolmentView } from '../identity/enrolment-state.ts';
+import type { Follower } from '../journal/fold.ts';
 import {
   deleteGrant,
   deleteNode,
@@ -13,26 +14,25 @@ import {
   putService,
   putSettings,
 } from '../registry/commit.ts';
-import {
-  grantSchema,
-  nameSchema,
-  nodeSchema,
-  type Service,
-  type Settings,
-  serviceSchema,
-  settingsSchema,
-} from '../registry/model.ts';
+import { grantSchema, nameSchema, nodeSchema, serviceSchema, settingsSchema } from '../registry/model.ts';
 import type { RegistryView } from '../registry/state.ts';
 import { ADS_PROTOCOLS, type AdsProtocol } from '../xds/bootstrap.ts';
 import { type NodeStatus, UNKNOWN_NODE } from '../xds/node-status.ts';
+import { configEndpoints } from './config-endpoints.ts';
 import { type Endpoint, endpoint } from './endpoint.ts';
+import { grantList } from './grant-list.ts';
+import { policiesOfService, policiesOfSettings, refuseUnknownPolicies } from './named-policies.ts';
 import { nodeStatusSchema, toNodeStatusView } from './node-status.ts';
 import { type ObjectDeps, objectEndpoints, putBefore, putObject } from './object-endpoints.ts';
+import { partyEndpoints } from './party-endpoints.ts';
 import { toEntityTag } from './precondition.ts';
+import { registryChanges } from './registry-changes.ts';
 import { componentRef } from './route-schema.ts';
+import { tierEndpoint } from './tier-endpoint.ts';
 
 export interface RegistryDeps extends ObjectDeps {
   readonly registry: RegistryView;
+  readonly follower: Pick<Follower, 'sync' | 'position'>;
   readonly enrolments: EnrolmentView;
   /** whether a revision of it was ever published */
   readonly isPolicy: (name: string) => boolean;
@@ -70,7 +70,7 @@ export function registryEndpoints(deps: RegistryDeps): readonly Endpoint[] {
         get: ({ name }) => registry.service(name),
         list: () => registry.services(),
         put: ({ name }, service) => {
-          refuseUnknownPolicies(deps, policiesOfService(service));
+          refuseUnknownPolicies(deps.isPolicy, policiesOfService(service));
           return putService(registry, name, service);
         },
         remove: ({ name }) => deleteService(registry, name),
@@ -118,7 +118,18 @@ export function registryEndpoints(deps: RegistryDeps): readonly Endpoint[] {
     },
     deps,
   );
-  return [...services, ...grants, ...nodes, ...nodeViews(deps), ...settingsEndpoints(deps)];
+  return [
+    ...partyEndpoints(deps),
+    ...services,
+    tierEndpoint(deps),
+    ...grants,
+    grantList(deps),
+    ...nodes,
+    ...nodeViews(deps),
+    ...settingsEndpoints(deps),
+    registryChanges(deps),
+    ...configEndpoints(deps),
+  ];
 }
 
 function nodeViews({ registry, bootstrapOf, nodeStatus }: RegistryDeps): readonly Endpoint[] {
@@ -196,39 +207,11 @@ function settingsEndpoints(deps: RegistryDeps): readonly Endpoint[] {
         putObject(deps, call, {
           current: () => deps.registry.settings(),
           draft: () => {
-            refuseUnknownPolicies(deps, policiesOfSettings(call.body));
+            refuseUnknownPolicies(deps.isPolicy, policiesOfSettings(call.body));
             return putSettings(deps.registry, call.body);
           },
         }),
       replay: putBefore,
     }),
   ];
-}
-
-type NamedPolicy = readonly [pointer: string, name: string];
-
-function policiesOfService({ policy }: Service): readonly NamedPolicy[] {
-  return policy === undefined ? [] : [['/policy', policy]];
-}
-
-function policiesOfSettings({ defaultPolicy, selectablePolicies = [] }: Settings): readonly NamedPolicy[] {
-  return [
-    ...(defaultPolicy === undefined ? [] : [['/defaultPolicy', defaultPolicy] as const]),
-    ...selectablePolicies.map((name, index) => [`/selectablePolicies/${index}`, name] as const),
-  ];
-}
-
-/** A misspelt name would be found by the first request, as 503. */
-function refuseUnknownPolicies(deps: RegistryDeps, named: readonly NamedPolicy[]): void {
-  const issues = named
-    .filter(([, name]) => !deps.isPolicy(name))
-    .map(
-      ([pointer, name]): FailureIssue => ({
-        pointer,
-        code: 'policy_unknown',
-        message: `there is no policy "${name}"; publish it first`,
-      }),
-    );
-  if (issues.length > 0)
-    throw new Failure('registry_rejected', 'a policy is named that does not exist', { issues });
 }

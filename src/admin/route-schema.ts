@@ -43,7 +43,7 @@ export function toRouteSchema(form: Endpoint): Record<string, unknown> {
     ...access(form),
     ...(form.params && { params: form.params }),
     ...(form.query && { querystring: form.query }),
-    ...(form.body && { body: form.takesBundles ? bundleOrJson(form.body) : form.body }),
+    ...(form.body && { body: bodySchema(form, form.body) }),
     headers: requestHeaders(form),
     response: { ...success(form), ...problems(form) },
   };
@@ -58,11 +58,18 @@ function access({ scope, own }: Endpoint): Record<string, unknown> {
 /** OPA's own name for a bundle is the second. */
 export const BUNDLE_MEDIA_TYPES = ['application/gzip', 'application/vnd.openpolicyagent.bundles'] as const;
 
+export const YAML_MEDIA_TYPE = 'application/yaml';
+
 /** What a bundle says is checked when it is published. */
-function bundleOrJson(json: TSchema): object {
+function bodySchema({ takesBundles, speaksYaml }: Endpoint, schema: TSchema): object {
+  if (!takesBundles && !speaksYaml) return schema;
   const bundle = { schema: { description: 'an OPA bundle (.tar.gz)' } };
-  const bundles = Object.fromEntries(BUNDLE_MEDIA_TYPES.map((name) => [name, bundle]));
-  return { content: { 'application/json': { schema: json }, ...bundles } };
+  const bundles = takesBundles ? Object.fromEntries(BUNDLE_MEDIA_TYPES.map((name) => [name, bundle])) : {};
+  return { content: { 'application/json': { schema }, ...bundles, ...yamlOf(speaksYaml, schema) } };
+}
+
+function yamlOf(speaksYaml: boolean | undefined, schema: TSchema): object {
+  return speaksYaml ? { [YAML_MEDIA_TYPE]: { schema } } : {};
 }
 
 function requestHeaders(form: Endpoint): TObject {
@@ -103,10 +110,14 @@ function success(form: Endpoint): Record<string, unknown> {
   const content = {
     [form.answerMediaType ?? 'application/json']: { schema: form.answer },
     ...(form.events && { 'text/event-stream': { schema: { type: 'string' } } }),
+    ...yamlOf(form.speaksYaml, form.answer),
   };
   switch (form.method) {
     case 'POST':
-      return { 201: { ...described('Created'), content } };
+      return {
+        ...(form.dryRun && { 200: { ...described('As it would be, or as it was'), content } }),
+        201: { ...described('Created'), content },
+      };
     case 'PUT':
       return {
         200: { ...described('Replaced, or as it was'), content },

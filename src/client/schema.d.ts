@@ -4,6 +4,74 @@
  */
 
 export interface paths {
+    "/v1/apps": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List apps
+         * @description Needs the scope `registry:read`.
+         */
+        get: operations["listApps"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/apps/{class}/{member}/{app}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read one of the apps
+         * @description Needs the scope `registry:read`.
+         */
+        get: operations["getApp"];
+        /**
+         * Create or replace one of the apps
+         * @description Needs the scope `registry:write`.
+         */
+        put: operations["putApp"];
+        post?: never;
+        /**
+         * Delete one of the apps
+         * @description Needs the scope `registry:write`.
+         */
+        delete: operations["deleteApp"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/apps/{class}/{member}/{app}/identity": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The SPIFFE ID of an app, and whether grants to it count
+         * @description Needs the scope `registry:read`.
+         */
+        get: operations["getAppIdentity"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/bundles/{name}": {
         parameters: {
             query?: never;
@@ -17,6 +85,30 @@ export interface paths {
          */
         get: operations["getBundle"];
         put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/config": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The whole registry as one document; its ETag is the head of the journal
+         * @description Needs the scope `registry:read`.
+         */
+        get: operations["getConfig"];
+        /**
+         * Make the registry what the document says, in one commit; what is not described is deleted
+         * @description Needs the scope `registry:write`.
+         */
+        put: operations["putConfig"];
         post?: never;
         delete?: never;
         options?: never;
@@ -59,6 +151,74 @@ export interface paths {
          */
         post: operations["renewNodeCertificate"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/grants": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List grants of all services; those that fit every given parameter
+         * @description Needs the scope `registry:read`.
+         */
+        get: operations["findGrants"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/groups": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List groups
+         * @description Needs the scope `registry:read`.
+         */
+        get: operations["listGroups"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/groups/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read one of the groups
+         * @description Needs the scope `registry:read`.
+         */
+        get: operations["getGroup"];
+        /**
+         * Create or replace one of the groups
+         * @description Needs the scope `registry:write`.
+         */
+        put: operations["putGroup"];
+        post?: never;
+        /**
+         * Delete one of the groups
+         * @description Needs the scope `registry:write`.
+         */
+        delete: operations["deleteGroup"];
         options?: never;
         head?: never;
         patch?: never;
@@ -147,6 +307,102 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/members": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List members
+         * @description Needs the scope `registry:read`.
+         */
+        get: operations["listMembers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/members/{class}/{code}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read one of the members
+         * @description Needs the scope `registry:read`.
+         */
+        get: operations["getMember"];
+        /**
+         * Create or replace one of the members
+         * @description Needs the scope `registry:write`.
+         */
+        put: operations["putMember"];
+        post?: never;
+        /**
+         * Delete one of the members
+         * @description Needs the scope `registry:write`.
+         */
+        delete: operations["deleteMember"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/node-groups": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List node groups
+         * @description Needs the scope `registry:read`.
+         */
+        get: operations["listNodeGroups"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/node-groups/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read one of the node groups
+         * @description Needs the scope `registry:read`.
+         */
+        get: operations["getNodeGroup"];
+        /**
+         * Create or replace one of the node groups
+         * @description Needs the scope `registry:write`.
+         */
+        put: operations["putNodeGroup"];
+        post?: never;
+        /**
+         * Delete one of the node groups
+         * @description Needs the scope `registry:write`.
+         */
+        delete: operations["deleteNodeGroup"];
         options?: never;
         head?: never;
         patch?: never;
@@ -384,6 +640,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/registry/changes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Put and delete many objects as one commit, judged in the state after all of them
+         * @description Needs the scope `registry:write`.
+         */
+        post: operations["changeRegistry"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/releases": {
         parameters: {
             query?: never;
@@ -451,6 +727,26 @@ export interface paths {
          * @description Needs the scope `registry:write`.
          */
         delete: operations["deleteService"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/services/{name}/operations/{operation}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Who decides about an operation, and why
+         * @description Needs the scope `registry:read`.
+         */
+        get: operations["getOperationTier"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -580,6 +876,17 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        App: {
+            /** @description for people */
+            name?: string;
+            /** @description with `disabled`, and only then: why, and until when */
+            notice?: string;
+            /**
+             * @description only a registered app of a registered member counts; the others are as if they were not there
+             * @enum {unknown}
+             */
+            state: "pending" | "approved" | "registered" | "suspended" | "disabled";
+        };
         CertificateRequest: {
             /** @description PKCS#10, PEM, for a key that is ECDSA (P-256, P-384) or RSA (2048 to 4096 bits); names in it mean nothing */
             csr: string;
@@ -597,12 +904,41 @@ export interface components {
             token: string;
         };
         Grant: {
+            /**
+             * @description default: allow; `deny` takes away what other grants allow, whatever they are
+             * @enum {unknown}
+             */
+            effect?: "allow" | "deny";
+            /** @description RFC 3339; from then on it is as if it were not there. Not of a deny */
+            expiresAt?: string;
             /** @description operation ids, or `*` alone */
             operations: string[];
+            /** @description a workload by its SPIFFE ID, a registered app, or all registered apps of a group */
             subject: {
                 /** @description SPIFFE ID, matched exactly */
                 spiffe: string;
+            } | {
+                /** @description `<class>/<member>/<app>` */
+                app: string;
+            } | {
+                /** @description name of a group */
+                group: string;
             };
+        };
+        /** @description with an `owner` it is local: only services of this app may be granted to it */
+        Group: {
+            /** @description apps and groups */
+            members: ({
+                /** @description `<class>/<member>/<app>` */
+                app: string;
+            } | {
+                /** @description name of a group */
+                group: string;
+            })[];
+            /** @description for people */
+            name?: string;
+            /** @description `<class>/<member>/<app>` */
+            owner?: string;
         };
         IssuedToken: {
             /**
@@ -653,6 +989,17 @@ export interface components {
             signature: string;
             /** @enum {number} */
             v: 1;
+        };
+        Member: {
+            /** @description for people */
+            name?: string;
+            /** @description with `disabled`, and only then: why, and until when */
+            notice?: string;
+            /**
+             * @description only a registered app of a registered member counts; the others are as if they were not there
+             * @enum {unknown}
+             */
+            state: "pending" | "approved" | "registered" | "suspended" | "disabled";
         };
         NewEnrolmentToken: {
             /** @description how long it can be used; default: 3600 */
@@ -711,6 +1058,11 @@ export interface components {
              * @description when it should be renewed: after two thirds of its life
              */
             renewAfter: string;
+        };
+        NodeGroup: {
+            nodes: string[];
+            /** @description each of the nodes has these too */
+            services: string[];
         };
         NodeStatus: {
             /** @description place in the journal: <epoch>.<seq> */
@@ -879,6 +1231,48 @@ export interface components {
             /** @description urn:chancery:problem: and the code */
             type: string;
         };
+        RegistryChanges: {
+            changes: {
+                /** @enum {unknown} */
+                action: "put" | "delete";
+                /** @description ETag of the object; the whole set is refused when it has changed since */
+                ifMatch?: string;
+                /** @enum {unknown} */
+                kind: "member" | "app" | "group" | "service" | "grant" | "node" | "node-group" | "settings";
+                /** @description as in the URL of the object: `<class>/<code>` of a member, `<class>/<member>/<app>` of an app, `<service>/<id>` of a grant; `settings` */
+                name: string;
+                /** @description with put: the whole object, as the component of its kind says */
+                value?: Record<string, never>;
+            }[];
+        };
+        /** @description everything that the registry holds, by name; what is not described is deleted */
+        RegistryDocument: {
+            apps?: {
+                [key: string]: components["schemas"]["App"];
+            };
+            /** @description by service and id */
+            grants?: {
+                [key: string]: {
+                    [key: string]: components["schemas"]["Grant"];
+                };
+            };
+            groups?: {
+                [key: string]: components["schemas"]["Group"];
+            };
+            members?: {
+                [key: string]: components["schemas"]["Member"];
+            };
+            nodeGroups?: {
+                [key: string]: components["schemas"]["NodeGroup"];
+            };
+            nodes?: {
+                [key: string]: components["schemas"]["Node"];
+            };
+            services?: {
+                [key: string]: components["schemas"]["Service"];
+            };
+            settings?: components["schemas"]["Settings"];
+        };
         Release: {
             /** Format: date-time */
             at: string;
@@ -965,6 +1359,8 @@ export interface components {
             entrypoint?: string;
             /** @description host names, or `*`; ports are ignored */
             hosts: string[];
+            /** @description with `disabled`, and only then: why, and until when */
+            notice?: string;
             /** @description none: one operation, `*`, which is everything below the prefix */
             operations?: {
                 id: string;
@@ -973,10 +1369,17 @@ export interface components {
                 /** @description as the client sends it, below `prefix`: literal segments or `{name}`, which stands for exactly one segment */
                 path: string;
             }[];
+            /** @description `<class>/<member>/<app>` */
+            owner?: string;
             /** @description lower-case letters, digits, ".", "_" and "-"; 1 to 63 characters */
             policy?: string;
             /** @description path prefix, ends at a segment */
             prefix: string;
+            /**
+             * @description default: enabled; `disabled`: whoever may call gets 503 and the notice, others what they got
+             * @enum {unknown}
+             */
+            state?: "enabled" | "disabled";
         };
         Settings: {
             /**
@@ -1017,6 +1420,637 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    listApps: {
+        parameters: {
+            query?: {
+                /** @description `next` of the page before, with the same other parameters */
+                cursor?: string;
+                /** @description at most so many; default 100 */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    /** @description `<…>; rel="next"`: the next page; absent: this is the last */
+                    Link?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: {
+                            /** @description as in ETag */
+                            etag: string;
+                            name: string;
+                            value: components["schemas"]["App"];
+                        }[];
+                        /** @description `cursor` of the next page, as in Link; none: this is the last */
+                        next?: string;
+                    };
+                };
+            };
+            /** @description request_malformed: The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description credential_missing: A credential is needed; credential_invalid: The credential is not valid; credential_expired: The credential has expired; credential_revoked: The credential has been revoked */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description permission_denied: The credential does not allow this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description rate_limited: Too many calls */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description internal: An internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description store_unavailable: The store cannot be reached */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description deadline_exceeded: The deadline has passed */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getApp: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description ETags that the reader has */
+                "if-none-match"?: string;
+            };
+            path: {
+                /** @description letters, digits, ".", "_" and "-"; 1 to 63 characters */
+                app: string;
+                /** @description letters, digits, ".", "_" and "-"; 1 to 63 characters */
+                class: string;
+                /** @description letters, digits, ".", "_" and "-"; 1 to 63 characters */
+                member: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    /** @description strong entity tag of the object */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["App"];
+                };
+            };
+            /** @description The reader has it already */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description request_malformed: The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description credential_missing: A credential is needed; credential_invalid: The credential is not valid; credential_expired: The credential has expired; credential_revoked: The credential has been revoked */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description permission_denied: The credential does not allow this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description not_found: There is no such object */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description rate_limited: Too many calls */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description internal: An internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description store_unavailable: The store cannot be reached */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description deadline_exceeded: The deadline has passed */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    putApp: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description a call that changes something is made once: repeated, it answers what the first one did */
+                "idempotency-key"?: string;
+                /** @description ETag that was read; the change is refused when the object has changed since */
+                "if-match"?: string;
+                /** @description `*`: create, and refuse when there is one */
+                "if-none-match"?: string;
+            };
+            path: {
+                /** @description letters, digits, ".", "_" and "-"; 1 to 63 characters */
+                app: string;
+                /** @description letters, digits, ".", "_" and "-"; 1 to 63 characters */
+                class: string;
+                /** @description letters, digits, ".", "_" and "-"; 1 to 63 characters */
+                member: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["App"];
+            };
+        };
+        responses: {
+            /** @description Replaced, or as it was */
+            200: {
+                headers: {
+                    /** @description where the change is in the journal: <epoch>.<seq> */
+                    "Chancery-Position"?: string;
+                    /** @description strong entity tag of the object */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["App"];
+                };
+            };
+            /** @description Created */
+            201: {
+                headers: {
+                    /** @description where the change is in the journal: <epoch>.<seq> */
+                    "Chancery-Position"?: string;
+                    /** @description strong entity tag of the object */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["App"];
+                };
+            };
+            /** @description request_malformed: The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description credential_missing: A credential is needed; credential_invalid: The credential is not valid; credential_expired: The credential has expired; credential_revoked: The credential has been revoked */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description permission_denied: The credential does not allow this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description already_exists: The object exists already */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description object_changed: The object has changed in the meantime */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The media type of the body is not one that is taken */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description registry_rejected: The change was refused; idempotency_key_reused: The Idempotency-Key was used for another request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description precondition_required: If-Match or If-None-Match is needed */
+            428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description rate_limited: Too many calls */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description internal: An internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description store_unavailable: The store cannot be reached; overloaded: Too much work is in progress */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description deadline_exceeded: The deadline has passed */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    deleteApp: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description a call that changes something is made once: repeated, it answers what the first one did */
+                "idempotency-key"?: string;
+                /** @description ETag that was read; the change is refused when the object has changed since */
+                "if-match"?: string;
+                /** @description `*`: create, and refuse when there is one */
+                "if-none-match"?: string;
+            };
+            path: {
+                /** @description letters, digits, ".", "_" and "-"; 1 to 63 characters */
+                app: string;
+                /** @description letters, digits, ".", "_" and "-"; 1 to 63 characters */
+                class: string;
+                /** @description letters, digits, ".", "_" and "-"; 1 to 63 characters */
+                member: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            204: {
+                headers: {
+                    /** @description where the change is in the journal: <epoch>.<seq> */
+                    "Chancery-Position"?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description request_malformed: The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description credential_missing: A credential is needed; credential_invalid: The credential is not valid; credential_expired: The credential has expired; credential_revoked: The credential has been revoked */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description permission_denied: The credential does not allow this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description not_found: There is no such object */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description already_exists: The object exists already */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description object_changed: The object has changed in the meantime */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description registry_rejected: The change was refused; idempotency_key_reused: The Idempotency-Key was used for another request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description precondition_required: If-Match or If-None-Match is needed */
+            428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description rate_limited: Too many calls */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description internal: An internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description store_unavailable: The store cannot be reached; overloaded: Too much work is in progress */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description deadline_exceeded: The deadline has passed */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getAppIdentity: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description letters, digits, ".", "_" and "-"; 1 to 63 characters */
+                app: string;
+                /** @description letters, digits, ".", "_" and "-"; 1 to 63 characters */
+                class: string;
+                /** @description letters, digits, ".", "_" and "-"; 1 to 63 characters */
+                member: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @description whether it is registered, and its member too */
+                        counts: boolean;
+                        /** @description that have it, directly or not */
+                        groups: string[];
+                        /** @description in the one URI SAN of its certificate */
+                        spiffe: string;
+                        why: string;
+                    };
+                };
+            };
+            /** @description request_malformed: The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description credential_missing: A credential is needed; credential_invalid: The credential is not valid; credential_expired: The credential has expired; credential_revoked: The credential has been revoked */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description permission_denied: The credential does not allow this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description not_found: There is no such object */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description rate_limited: Too many calls */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description internal: An internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description store_unavailable: The store cannot be reached */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description deadline_exceeded: The deadline has passed */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     getBundle: {
         parameters: {
             query?: never;
@@ -1105,6 +2139,373 @@ export interface operations {
                 };
             };
             /** @description store_unavailable: The store cannot be reached */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description deadline_exceeded: The deadline has passed */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getConfig: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description ETags that the reader has */
+                "if-none-match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    /** @description strong entity tag of the object */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RegistryDocument"];
+                    "application/yaml": components["schemas"]["RegistryDocument"];
+                };
+            };
+            /** @description The reader has it already */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description request_malformed: The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description credential_missing: A credential is needed; credential_invalid: The credential is not valid; credential_expired: The credential has expired; credential_revoked: The credential has been revoked */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description permission_denied: The credential does not allow this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description rate_limited: Too many calls */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description internal: An internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description store_unavailable: The store cannot be reached */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description deadline_exceeded: The deadline has passed */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    putConfig: {
+        parameters: {
+            query?: {
+                /** @description `true`: say what would change, and change nothing */
+                dryRun?: "true" | "false";
+            };
+            header?: {
+                /** @description a call that changes something is made once: repeated, it answers what the first one did */
+                "idempotency-key"?: string;
+                /** @description ETag that was read; the change is refused when the object has changed since */
+                "if-match"?: string;
+                /** @description `*`: create, and refuse when there is one */
+                "if-none-match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RegistryDocument"];
+                "application/yaml": components["schemas"]["RegistryDocument"];
+            };
+        };
+        responses: {
+            /** @description Replaced, or as it was */
+            200: {
+                headers: {
+                    /** @description where the change is in the journal: <epoch>.<seq> */
+                    "Chancery-Position"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @description false: a dry run, or there was nothing to change */
+                        committed: boolean;
+                        /** @description left out where the call was made before, with the same Idempotency-Key */
+                        diff?: {
+                            changes: {
+                                /** @enum {unknown} */
+                                action: "create" | "replace" | "delete";
+                                /** @enum {unknown} */
+                                kind: "member" | "app" | "group" | "service" | "grant" | "node" | "node-group" | "settings";
+                                name: string;
+                            }[];
+                            /** @description that have to run something else */
+                            nodes: string[];
+                            routes: {
+                                /** @enum {unknown} */
+                                change: "added" | "changed" | "removed";
+                                /** @description `<service>/<operation>` */
+                                route: string;
+                            }[];
+                            /**
+                             * @description a list was cut after 1000
+                             * @enum {boolean}
+                             */
+                            truncated?: true;
+                        };
+                    };
+                    "application/yaml": {
+                        /** @description false: a dry run, or there was nothing to change */
+                        committed: boolean;
+                        /** @description left out where the call was made before, with the same Idempotency-Key */
+                        diff?: {
+                            changes: {
+                                /** @enum {unknown} */
+                                action: "create" | "replace" | "delete";
+                                /** @enum {unknown} */
+                                kind: "member" | "app" | "group" | "service" | "grant" | "node" | "node-group" | "settings";
+                                name: string;
+                            }[];
+                            /** @description that have to run something else */
+                            nodes: string[];
+                            routes: {
+                                /** @enum {unknown} */
+                                change: "added" | "changed" | "removed";
+                                /** @description `<service>/<operation>` */
+                                route: string;
+                            }[];
+                            /**
+                             * @description a list was cut after 1000
+                             * @enum {boolean}
+                             */
+                            truncated?: true;
+                        };
+                    };
+                };
+            };
+            /** @description Created */
+            201: {
+                headers: {
+                    /** @description where the change is in the journal: <epoch>.<seq> */
+                    "Chancery-Position"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @description false: a dry run, or there was nothing to change */
+                        committed: boolean;
+                        /** @description left out where the call was made before, with the same Idempotency-Key */
+                        diff?: {
+                            changes: {
+                                /** @enum {unknown} */
+                                action: "create" | "replace" | "delete";
+                                /** @enum {unknown} */
+                                kind: "member" | "app" | "group" | "service" | "grant" | "node" | "node-group" | "settings";
+                                name: string;
+                            }[];
+                            /** @description that have to run something else */
+                            nodes: string[];
+                            routes: {
+                                /** @enum {unknown} */
+                                change: "added" | "changed" | "removed";
+                                /** @description `<service>/<operation>` */
+                                route: string;
+                            }[];
+                            /**
+                             * @description a list was cut after 1000
+                             * @enum {boolean}
+                             */
+                            truncated?: true;
+                        };
+                    };
+                    "application/yaml": {
+                        /** @description false: a dry run, or there was nothing to change */
+                        committed: boolean;
+                        /** @description left out where the call was made before, with the same Idempotency-Key */
+                        diff?: {
+                            changes: {
+                                /** @enum {unknown} */
+                                action: "create" | "replace" | "delete";
+                                /** @enum {unknown} */
+                                kind: "member" | "app" | "group" | "service" | "grant" | "node" | "node-group" | "settings";
+                                name: string;
+                            }[];
+                            /** @description that have to run something else */
+                            nodes: string[];
+                            routes: {
+                                /** @enum {unknown} */
+                                change: "added" | "changed" | "removed";
+                                /** @description `<service>/<operation>` */
+                                route: string;
+                            }[];
+                            /**
+                             * @description a list was cut after 1000
+                             * @enum {boolean}
+                             */
+                            truncated?: true;
+                        };
+                    };
+                };
+            };
+            /** @description request_malformed: The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description credential_missing: A credential is needed; credential_invalid: The credential is not valid; credential_expired: The credential has expired; credential_revoked: The credential has been revoked */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description permission_denied: The credential does not allow this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description already_exists: The object exists already */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description object_changed: The object has changed in the meantime */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The media type of the body is not one that is taken */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description registry_rejected: The change was refused; idempotency_key_reused: The Idempotency-Key was used for another request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description precondition_required: If-Match or If-None-Match is needed */
+            428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description rate_limited: Too many calls */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description internal: An internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description store_unavailable: The store cannot be reached; overloaded: Too much work is in progress */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -1355,6 +2756,624 @@ export interface operations {
                 };
             };
             /** @description store_unavailable: The store cannot be reached; store_mismatch: The store belongs to another instance; overloaded: Too much work is in progress */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description deadline_exceeded: The deadline has passed */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    findGrants: {
+        parameters: {
+            query?: {
+                /** @description to this app, by whichever of its names or groups */
+                app?: string;
+                /** @description `next` of the page before, with the same other parameters */
+                cursor?: string;
+                /** @description name of a group */
+                group?: string;
+                /** @description at most so many; default 100 */
+                limit?: number;
+                /** @description lower-case letters, digits, ".", "_" and "-"; 1 to 63 characters */
+                service?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    /** @description `<…>; rel="next"`: the next page; absent: this is the last */
+                    Link?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: {
+                            /** @description as in ETag */
+                            etag: string;
+                            /** @description `<service>/<id>` */
+                            name: string;
+                            value: components["schemas"]["Grant"];
+                        }[];
+                        /** @description `cursor` of the next page, as in Link; none: this is the last */
+                        next?: string;
+                    };
+                };
+            };
+            /** @description request_malformed: The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description credential_missing: A credential is needed; credential_invalid: The credential is not valid; credential_expired: The credential has expired; credential_revoked: The credential has been revoked */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description permission_denied: The credential does not allow this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description rate_limited: Too many calls */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description internal: An internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description store_unavailable: The store cannot be reached */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description deadline_exceeded: The deadline has passed */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listGroups: {
+        parameters: {
+            query?: {
+                /** @description `next` of the page before, with the same other parameters */
+                cursor?: string;
+                /** @description at most so many; default 100 */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    /** @description `<…>; rel="next"`: the next page; absent: this is the last */
+                    Link?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: {
+                            /** @description as in ETag */
+                            etag: string;
+                            name: string;
+                            value: components["schemas"]["Group"];
+                        }[];
+                        /** @description `cursor` of the next page, as in Link; none: this is the last */
+                        next?: string;
+                    };
+                };
+            };
+            /** @description request_malformed: The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description credential_missing: A credential is needed; credential_invalid: The credential is not valid; credential_expired: The credential has expired; credential_revoked: The credential has been revoked */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description permission_denied: The credential does not allow this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description rate_limited: Too many calls */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description internal: An internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description store_unavailable: The store cannot be reached */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description deadline_exceeded: The deadline has passed */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getGroup: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description ETags that the reader has */
+                "if-none-match"?: string;
+            };
+            path: {
+                /** @description lower-case letters, digits, ".", "_" and "-"; 1 to 63 characters */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    /** @description strong entity tag of the object */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Group"];
+                };
+            };
+            /** @description The reader has it already */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description request_malformed: The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description credential_missing: A credential is needed; credential_invalid: The credential is not valid; credential_expired: The credential has expired; credential_revoked: The credential has been revoked */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description permission_denied: The credential does not allow this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description not_found: There is no such object */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description rate_limited: Too many calls */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description internal: An internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description store_unavailable: The store cannot be reached */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description deadline_exceeded: The deadline has passed */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    putGroup: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description a call that changes something is made once: repeated, it answers what the first one did */
+                "idempotency-key"?: string;
+                /** @description ETag that was read; the change is refused when the object has changed since */
+                "if-match"?: string;
+                /** @description `*`: create, and refuse when there is one */
+                "if-none-match"?: string;
+            };
+            path: {
+                /** @description lower-case letters, digits, ".", "_" and "-"; 1 to 63 characters */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Group"];
+            };
+        };
+        responses: {
+            /** @description Replaced, or as it was */
+            200: {
+                headers: {
+                    /** @description where the change is in the journal: <epoch>.<seq> */
+                    "Chancery-Position"?: string;
+                    /** @description strong entity tag of the object */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Group"];
+                };
+            };
+            /** @description Created */
+            201: {
+                headers: {
+                    /** @description where the change is in the journal: <epoch>.<seq> */
+                    "Chancery-Position"?: string;
+                    /** @description strong entity tag of the object */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Group"];
+                };
+            };
+            /** @description request_malformed: The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description credential_missing: A credential is needed; credential_invalid: The credential is not valid; credential_expired: The credential has expired; credential_revoked: The credential has been revoked */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description permission_denied: The credential does not allow this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description already_exists: The object exists already */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description object_changed: The object has changed in the meantime */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The media type of the body is not one that is taken */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description registry_rejected: The change was refused; idempotency_key_reused: The Idempotency-Key was used for another request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description precondition_required: If-Match or If-None-Match is needed */
+            428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description rate_limited: Too many calls */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description internal: An internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description store_unavailable: The store cannot be reached; overloaded: Too much work is in progress */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description deadline_exceeded: The deadline has passed */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    deleteGroup: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description a call that changes something is made once: repeated, it answers what the first one did */
+                "idempotency-key"?: string;
+                /** @description ETag that was read; the change is refused when the object has changed since */
+                "if-match"?: string;
+                /** @description `*`: create, and refuse when there is one */
+                "if-none-match"?: string;
+            };
+            path: {
+                /** @description lower-case letters, digits, ".", "_" and "-"; 1 to 63 characters */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            204: {
+                headers: {
+                    /** @description where the change is in the journal: <epoch>.<seq> */
+                    "Chancery-Position"?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description request_malformed: The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description credential_missing: A credential is needed; credential_invalid: The credential is not valid; credential_expired: The credential has expired; credential_revoked: The credential has been revoked */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description permission_denied: The credential does not allow this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description not_found: There is no such object */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description already_exists: The object exists already */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description object_changed: The object has changed in the meantime */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description registry_rejected: The change was refused; idempotency_key_reused: The Idempotency-Key was used for another request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description precondition_required: If-Match or If-None-Match is needed */
+            428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description rate_limited: Too many calls */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description internal: An internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description store_unavailable: The store cannot be reached; overloaded: Too much work is in progress */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2049,6 +4068,1036 @@ export interface operations {
             };
             /** @description not_found: There is no such object */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description rate_limited: Too many calls */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description internal: An internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description store_unavailable: The store cannot be reached; overloaded: Too much work is in progress */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description deadline_exceeded: The deadline has passed */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listMembers: {
+        parameters: {
+            query?: {
+                /** @description `next` of the page before, with the same other parameters */
+                cursor?: string;
+                /** @description at most so many; default 100 */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    /** @description `<…>; rel="next"`: the next page; absent: this is the last */
+                    Link?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: {
+                            /** @description as in ETag */
+                            etag: string;
+                            name: string;
+                            value: components["schemas"]["Member"];
+                        }[];
+                        /** @description `cursor` of the next page, as in Link; none: this is the last */
+                        next?: string;
+                    };
+                };
+            };
+            /** @description request_malformed: The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description credential_missing: A credential is needed; credential_invalid: The credential is not valid; credential_expired: The credential has expired; credential_revoked: The credential has been revoked */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description permission_denied: The credential does not allow this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description rate_limited: Too many calls */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description internal: An internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description store_unavailable: The store cannot be reached */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description deadline_exceeded: The deadline has passed */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getMember: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description ETags that the reader has */
+                "if-none-match"?: string;
+            };
+            path: {
+                /** @description letters, digits, ".", "_" and "-"; 1 to 63 characters */
+                class: string;
+                /** @description letters, digits, ".", "_" and "-"; 1 to 63 characters */
+                code: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    /** @description strong entity tag of the object */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Member"];
+                };
+            };
+            /** @description The reader has it already */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description request_malformed: The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description credential_missing: A credential is needed; credential_invalid: The credential is not valid; credential_expired: The credential has expired; credential_revoked: The credential has been revoked */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description permission_denied: The credential does not allow this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description not_found: There is no such object */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description rate_limited: Too many calls */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description internal: An internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description store_unavailable: The store cannot be reached */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description deadline_exceeded: The deadline has passed */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    putMember: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description a call that changes something is made once: repeated, it answers what the first one did */
+                "idempotency-key"?: string;
+                /** @description ETag that was read; the change is refused when the object has changed since */
+                "if-match"?: string;
+                /** @description `*`: create, and refuse when there is one */
+                "if-none-match"?: string;
+            };
+            path: {
+                /** @description letters, digits, ".", "_" and "-"; 1 to 63 characters */
+                class: string;
+                /** @description letters, digits, ".", "_" and "-"; 1 to 63 characters */
+                code: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Member"];
+            };
+        };
+        responses: {
+            /** @description Replaced, or as it was */
+            200: {
+                headers: {
+                    /** @description where the change is in the journal: <epoch>.<seq> */
+                    "Chancery-Position"?: string;
+                    /** @description strong entity tag of the object */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Member"];
+                };
+            };
+            /** @description Created */
+            201: {
+                headers: {
+                    /** @description where the change is in the journal: <epoch>.<seq> */
+                    "Chancery-Position"?: string;
+                    /** @description strong entity tag of the object */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Member"];
+                };
+            };
+            /** @description request_malformed: The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description credential_missing: A credential is needed; credential_invalid: The credential is not valid; credential_expired: The credential has expired; credential_revoked: The credential has been revoked */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description permission_denied: The credential does not allow this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description already_exists: The object exists already */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description object_changed: The object has changed in the meantime */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The media type of the body is not one that is taken */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description registry_rejected: The change was refused; idempotency_key_reused: The Idempotency-Key was used for another request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description precondition_required: If-Match or If-None-Match is needed */
+            428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description rate_limited: Too many calls */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description internal: An internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description store_unavailable: The store cannot be reached; overloaded: Too much work is in progress */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description deadline_exceeded: The deadline has passed */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    deleteMember: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description a call that changes something is made once: repeated, it answers what the first one did */
+                "idempotency-key"?: string;
+                /** @description ETag that was read; the change is refused when the object has changed since */
+                "if-match"?: string;
+                /** @description `*`: create, and refuse when there is one */
+                "if-none-match"?: string;
+            };
+            path: {
+                /** @description letters, digits, ".", "_" and "-"; 1 to 63 characters */
+                class: string;
+                /** @description letters, digits, ".", "_" and "-"; 1 to 63 characters */
+                code: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            204: {
+                headers: {
+                    /** @description where the change is in the journal: <epoch>.<seq> */
+                    "Chancery-Position"?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description request_malformed: The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description credential_missing: A credential is needed; credential_invalid: The credential is not valid; credential_expired: The credential has expired; credential_revoked: The credential has been revoked */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description permission_denied: The credential does not allow this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description not_found: There is no such object */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description already_exists: The object exists already */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description object_changed: The object has changed in the meantime */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description registry_rejected: The change was refused; idempotency_key_reused: The Idempotency-Key was used for another request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description precondition_required: If-Match or If-None-Match is needed */
+            428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description rate_limited: Too many calls */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description internal: An internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description store_unavailable: The store cannot be reached; overloaded: Too much work is in progress */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description deadline_exceeded: The deadline has passed */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listNodeGroups: {
+        parameters: {
+            query?: {
+                /** @description `next` of the page before, with the same other parameters */
+                cursor?: string;
+                /** @description at most so many; default 100 */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    /** @description `<…>; rel="next"`: the next page; absent: this is the last */
+                    Link?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: {
+                            /** @description as in ETag */
+                            etag: string;
+                            name: string;
+                            value: components["schemas"]["NodeGroup"];
+                        }[];
+                        /** @description `cursor` of the next page, as in Link; none: this is the last */
+                        next?: string;
+                    };
+                };
+            };
+            /** @description request_malformed: The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description credential_missing: A credential is needed; credential_invalid: The credential is not valid; credential_expired: The credential has expired; credential_revoked: The credential has been revoked */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description permission_denied: The credential does not allow this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description rate_limited: Too many calls */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description internal: An internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description store_unavailable: The store cannot be reached */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description deadline_exceeded: The deadline has passed */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getNodeGroup: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description ETags that the reader has */
+                "if-none-match"?: string;
+            };
+            path: {
+                /** @description lower-case letters, digits, ".", "_" and "-"; 1 to 63 characters */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    /** @description strong entity tag of the object */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NodeGroup"];
+                };
+            };
+            /** @description The reader has it already */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description request_malformed: The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description credential_missing: A credential is needed; credential_invalid: The credential is not valid; credential_expired: The credential has expired; credential_revoked: The credential has been revoked */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description permission_denied: The credential does not allow this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description not_found: There is no such object */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description rate_limited: Too many calls */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description internal: An internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description store_unavailable: The store cannot be reached */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description deadline_exceeded: The deadline has passed */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    putNodeGroup: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description a call that changes something is made once: repeated, it answers what the first one did */
+                "idempotency-key"?: string;
+                /** @description ETag that was read; the change is refused when the object has changed since */
+                "if-match"?: string;
+                /** @description `*`: create, and refuse when there is one */
+                "if-none-match"?: string;
+            };
+            path: {
+                /** @description lower-case letters, digits, ".", "_" and "-"; 1 to 63 characters */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NodeGroup"];
+            };
+        };
+        responses: {
+            /** @description Replaced, or as it was */
+            200: {
+                headers: {
+                    /** @description where the change is in the journal: <epoch>.<seq> */
+                    "Chancery-Position"?: string;
+                    /** @description strong entity tag of the object */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NodeGroup"];
+                };
+            };
+            /** @description Created */
+            201: {
+                headers: {
+                    /** @description where the change is in the journal: <epoch>.<seq> */
+                    "Chancery-Position"?: string;
+                    /** @description strong entity tag of the object */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NodeGroup"];
+                };
+            };
+            /** @description request_malformed: The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description credential_missing: A credential is needed; credential_invalid: The credential is not valid; credential_expired: The credential has expired; credential_revoked: The credential has been revoked */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description permission_denied: The credential does not allow this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description already_exists: The object exists already */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description object_changed: The object has changed in the meantime */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The media type of the body is not one that is taken */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description registry_rejected: The change was refused; idempotency_key_reused: The Idempotency-Key was used for another request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description precondition_required: If-Match or If-None-Match is needed */
+            428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description rate_limited: Too many calls */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description internal: An internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description store_unavailable: The store cannot be reached; overloaded: Too much work is in progress */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description deadline_exceeded: The deadline has passed */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    deleteNodeGroup: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description a call that changes something is made once: repeated, it answers what the first one did */
+                "idempotency-key"?: string;
+                /** @description ETag that was read; the change is refused when the object has changed since */
+                "if-match"?: string;
+                /** @description `*`: create, and refuse when there is one */
+                "if-none-match"?: string;
+            };
+            path: {
+                /** @description lower-case letters, digits, ".", "_" and "-"; 1 to 63 characters */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            204: {
+                headers: {
+                    /** @description where the change is in the journal: <epoch>.<seq> */
+                    "Chancery-Position"?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description request_malformed: The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description credential_missing: A credential is needed; credential_invalid: The credential is not valid; credential_expired: The credential has expired; credential_revoked: The credential has been revoked */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description permission_denied: The credential does not allow this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description not_found: There is no such object */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description already_exists: The object exists already */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description object_changed: The object has changed in the meantime */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description registry_rejected: The change was refused; idempotency_key_reused: The Idempotency-Key was used for another request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description precondition_required: If-Match or If-None-Match is needed */
+            428: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3750,6 +6799,218 @@ export interface operations {
             };
         };
     };
+    changeRegistry: {
+        parameters: {
+            query?: {
+                /** @description `true`: say what would change, and change nothing */
+                dryRun?: "true" | "false";
+            };
+            header?: {
+                /** @description a call that changes something is made once: repeated, it answers what the first one did */
+                "idempotency-key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RegistryChanges"];
+            };
+        };
+        responses: {
+            /** @description As it would be, or as it was */
+            200: {
+                headers: {
+                    /** @description where the change is in the journal: <epoch>.<seq> */
+                    "Chancery-Position"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @description false: a dry run, or there was nothing to change */
+                        committed: boolean;
+                        /** @description left out where the call was made before, with the same Idempotency-Key */
+                        diff?: {
+                            changes: {
+                                /** @enum {unknown} */
+                                action: "create" | "replace" | "delete";
+                                /** @enum {unknown} */
+                                kind: "member" | "app" | "group" | "service" | "grant" | "node" | "node-group" | "settings";
+                                name: string;
+                            }[];
+                            /** @description that have to run something else */
+                            nodes: string[];
+                            routes: {
+                                /** @enum {unknown} */
+                                change: "added" | "changed" | "removed";
+                                /** @description `<service>/<operation>` */
+                                route: string;
+                            }[];
+                            /**
+                             * @description a list was cut after 1000
+                             * @enum {boolean}
+                             */
+                            truncated?: true;
+                        };
+                    };
+                };
+            };
+            /** @description Created */
+            201: {
+                headers: {
+                    /** @description where the change is in the journal: <epoch>.<seq> */
+                    "Chancery-Position"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @description false: a dry run, or there was nothing to change */
+                        committed: boolean;
+                        /** @description left out where the call was made before, with the same Idempotency-Key */
+                        diff?: {
+                            changes: {
+                                /** @enum {unknown} */
+                                action: "create" | "replace" | "delete";
+                                /** @enum {unknown} */
+                                kind: "member" | "app" | "group" | "service" | "grant" | "node" | "node-group" | "settings";
+                                name: string;
+                            }[];
+                            /** @description that have to run something else */
+                            nodes: string[];
+                            routes: {
+                                /** @enum {unknown} */
+                                change: "added" | "changed" | "removed";
+                                /** @description `<service>/<operation>` */
+                                route: string;
+                            }[];
+                            /**
+                             * @description a list was cut after 1000
+                             * @enum {boolean}
+                             */
+                            truncated?: true;
+                        };
+                    };
+                };
+            };
+            /** @description request_malformed: The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description credential_missing: A credential is needed; credential_invalid: The credential is not valid; credential_expired: The credential has expired; credential_revoked: The credential has been revoked */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description permission_denied: The credential does not allow this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description not_found: There is no such object */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description already_exists: The object exists already */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description object_changed: The object has changed in the meantime */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The media type of the body is not one that is taken */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description registry_rejected: The change was refused; idempotency_key_reused: The Idempotency-Key was used for another request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description rate_limited: Too many calls */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description internal: An internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description store_unavailable: The store cannot be reached; overloaded: Too much work is in progress */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description deadline_exceeded: The deadline has passed */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     listReleases: {
         parameters: {
             query?: {
@@ -4467,6 +7728,113 @@ export interface operations {
                 };
             };
             /** @description store_unavailable: The store cannot be reached; overloaded: Too much work is in progress */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description deadline_exceeded: The deadline has passed */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getOperationTier: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description lower-case letters, digits, ".", "_" and "-"; 1 to 63 characters */
+                name: string;
+                /** @description id, or `*`: the one of a service that names none */
+                operation: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @description in the route now: groups expanded, denied ones left out */
+                        callers?: number;
+                        /** @description that have the route */
+                        nodes: string[];
+                        /** @enum {unknown} */
+                        state: "enabled" | "disabled" | "closed";
+                        /** @description 1: the route itself; 2: the route asks `authz`; none: nobody gets through */
+                        tiers: number[];
+                        why: string[];
+                    };
+                };
+            };
+            /** @description request_malformed: The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description credential_missing: A credential is needed; credential_invalid: The credential is not valid; credential_expired: The credential has expired; credential_revoked: The credential has been revoked */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description permission_denied: The credential does not allow this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description not_found: There is no such object */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description rate_limited: Too many calls */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description internal: An internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description store_unavailable: The store cannot be reached */
             503: {
                 headers: {
                     [name: string]: unknown;

@@ -53,11 +53,18 @@ export function planChanges(
       throw new Failure('not_found', `there is no ${kind} "${name}"`);
     }
   }
-  const after = view.after(changes);
-  refuseIf(issuesOf((change) => ruleIssues(view, after, change)));
   const planned = changes.map((change) => ({ change, action: actionOf(view, change) }));
-  const drafts = planned.filter(({ action }) => action !== 'none').map(({ change }) => toDraft(change));
-  return { changes: planned, drafts, after };
+  const real = new Set(planned.filter(({ action }) => action !== 'none').map(({ change }) => change));
+  if (real.size > MAX_CHANGES) {
+    throw new Failure(
+      'registry_rejected',
+      `${real.size} objects would change, and one commit takes ${MAX_CHANGES}`,
+    );
+  }
+  const after = view.after([...real]);
+  // what stays as it is was judged when it was made, and what it names tells who names it
+  refuseIf(issuesOf((change) => (real.has(change) ? ruleIssues(view, after, change) : [])));
+  return { changes: planned, drafts: [...real].map(toDraft), after };
 }
 
 /** @throws Failure registry_rejected */

@@ -44,7 +44,7 @@ export function ruleIssues(
         ...serviceIssues(value),
         ...noticeIssues(value.state, value.notice),
         ...serviceOwnerIssues(after, value),
-        ...grantsOfServiceIssues(after, name, value),
+        ...grantsOfServiceIssues(before, after, name, value),
         ...serviceOverlapIssues(after, name, value),
       ];
     case 'grant': {
@@ -92,8 +92,14 @@ function serviceOwnerIssues(after: RegistryView, { owner }: Service): readonly F
 }
 
 /** Grants must stay meaningful: a change of the service may not orphan one. */
-function grantsOfServiceIssues(after: RegistryView, name: string, service: Service): readonly FailureIssue[] {
-  const grants = after.grantsOf(name);
+function grantsOfServiceIssues(
+  before: RegistryView,
+  after: RegistryView,
+  name: string,
+  service: Service,
+): readonly FailureIssue[] {
+  // one that is changed with it is judged by itself
+  const grants = after.grantsOf(name).filter((grant) => before.grant(name, grant.name) === grant);
   if (service.access === 'policy' && grants.length > 0) {
     const names = grants.map((grant) => grant.name).join(', ');
     return [{ pointer: '/access', message: `"policy" takes no grants, and this service has: ${names}` }];

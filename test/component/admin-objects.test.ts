@@ -48,6 +48,34 @@ describe.each([
     needs: [['/v1/services/orders', service]],
   },
   {
+    path: '/v1/members/GOV/A',
+    list: '/v1/members',
+    value: { state: 'registered' },
+    other: { state: 'suspended' },
+    needs: [],
+  },
+  {
+    path: '/v1/apps/GOV/A/x',
+    list: '/v1/apps',
+    value: { state: 'pending', name: 'X' },
+    other: { state: 'approved', name: 'X' },
+    needs: [['/v1/members/GOV/A', { state: 'registered' }]],
+  },
+  {
+    path: '/v1/groups/g',
+    list: '/v1/groups',
+    value: { members: [] },
+    other: { members: [], name: 'G' },
+    needs: [],
+  },
+  {
+    path: '/v1/node-groups/edges',
+    list: '/v1/node-groups',
+    value: { nodes: [], services: ['orders'] },
+    other: { nodes: [], services: [] },
+    needs: [['/v1/services/orders', service]],
+  },
+  {
     path: '/v1/issuers/idp',
     list: '/v1/issuers',
     value: issuer,
@@ -70,7 +98,7 @@ describe.each([
     expect(read.body).toEqual(value);
     expect(read.etag).toBe(created.etag);
     expect(read.etag).toMatch(/^"sha256:[0-9a-f]{64}"$/);
-    const name = path.split('/').at(-1);
+    const name = path.slice(list.length + 1);
     expect((await admin.call('GET', list)).body).toEqual({ items: [{ name, etag: read.etag, value }] });
     expect((await admin.call('GET', path, { headers: { 'if-none-match': read.etag } })).status).toBe(304);
 

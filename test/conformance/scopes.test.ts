@@ -53,7 +53,9 @@ describe('the scope of an endpoint', () => {
 
   it('is what is meant', () => {
     const meantOf = ({ id, method, template }: (typeof endpoints)[number]): string | undefined =>
-      /^\/v1\/(services|nodes|issuers|settings)/.test(template)
+      /^\/v1\/(members|apps|groups|services|grants|nodes|node-groups|registry|config|issuers|settings)\b/.test(
+        template,
+      )
         ? `registry:${method === 'GET' ? 'read' : 'write'}`
         : MEANT[id];
     const unlike = endpoints.filter((endpoint) => endpoint.needed !== meantOf(endpoint));

@@ -77,7 +77,7 @@ export async function startAdmin(given: AdminHarnessOptions = {}): Promise<Admin
   const clock = given.clock ?? systemClock;
   const basics = { clock, random: systemRandom };
   const tokens = createTokenState();
-  const registry = createRegistry();
+  const registry = createRegistry(() => 'test');
   const issuers = createIssuers();
   const enrolments = createEnrolments();
   const policyState = createPolicyState();
