@@ -7,6 +7,7 @@ import { Failure } from '../core/failure.ts';
 import { createLogger } from '../telemetry/logger.ts';
 import type { AdoptFlags } from './adopt-command.ts';
 import { AUTHOR_COMMANDS, addAuthorCommands } from './author-commands.ts';
+import { addConfigCommands } from './config-commands.ts';
 import { addCopyCommands } from './copy-commands.ts';
 import { addNodeCommands } from './node-commands.ts';
 import { complain, say } from './output.ts';
@@ -103,6 +104,7 @@ function buildProgram(finish: (code: number) => void): Command {
       finish(await adoptCommand(toConfig(flags, true), flags, createLogger('error')));
     });
   addAuthorCommands(program, finish);
+  addConfigCommands(program, finish);
   addNodeCommands(program, finish);
   addCopyCommands(store, { withConfig, toConfig: (flags: ConfigFlags) => toConfig(flags, true), finish });
 

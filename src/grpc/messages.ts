@@ -19,6 +19,7 @@ import {
 import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
 import { Failure } from '../core/failure.ts';
 import type { JsonObject } from '../core/json.ts';
+import { createPartsEncoder, type EncodeMessage } from './encode-parts.ts';
 import type { EncodedResource } from './messages-codec.ts';
 import { createDeltaCodecs, type DeltaCodecs } from './messages-delta.ts';
 import { createSotwCodecs, type SotwCodecs } from './messages-sotw.ts';
@@ -44,8 +45,11 @@ export function loadEnvoyMessages(descriptorSet: URL = DESCRIPTOR_SET): EnvoyMes
     if (found === undefined) throw new Failure('internal', `no message definition of ${typeName}`);
     return found;
   };
+  const encodeMessage = createPartsEncoder((schema, fields) =>
+    toBinary(schema, fromJson(schema, fields as JsonValue, { registry, ignoreUnknownFields: false })),
+  );
   return {
-    encodeResource: (resource) => encodeResource(resource, registry, messageOf),
+    encodeResource: (resource) => encodeResource(resource, encodeMessage, messageOf),
     decodeResource: ({ typeUrl, bytes }) => {
       const schema = messageOf(typeUrl.slice(typeUrl.lastIndexOf('/') + 1));
       return { '@type': typeUrl, ...(toJson(schema, fromBinary(schema, bytes), { registry }) as JsonObject) };
@@ -65,15 +69,14 @@ function readRegistry(descriptorSet: URL): FileRegistry {
 
 function encodeResource(
   resource: JsonObject,
-  registry: FileRegistry,
+  encodeMessage: EncodeMessage,
   messageOf: (typeName: string) => DescMessage,
 ): EncodedResource {
   const { '@type': type, ...fields } = resource;
   if (typeof type !== 'string') throw new Failure('internal', 'a resource without @type');
   const schema = messageOf(type.startsWith(TYPE_URL_PREFIX) ? type.slice(TYPE_URL_PREFIX.length) : type);
   try {
-    const message = fromJson(schema, fields as JsonValue, { registry, ignoreUnknownFields: false });
-    return { typeUrl: TYPE_URL_PREFIX + schema.typeName, bytes: toBinary(schema, message) };
+    return { typeUrl: TYPE_URL_PREFIX + schema.typeName, bytes: encodeMessage(schema, fields) };
   } catch (error) {
     throw Failure.from(error, 'internal', `a resource is not a valid ${schema.typeName}: ${reasonOf(error)}`);
   }

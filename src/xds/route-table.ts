@@ -96,13 +96,16 @@ function virtualHost(domains: readonly string[], routed: readonly RoutedService[
 export function serviceRoutes({ service, status, subjects }: RoutedService): readonly JsonObject[] {
   const { name, value } = service;
   if (status.state === 'closed') return [answer(`${name}/closed`, prefixMatch(value.prefix), 404)];
-  const route = (operation: string, match: JsonObject): JsonObject => ({
-    name: `${name}/${operation}`,
-    match,
-    ...action(name, status),
-    typedPerFilterConfig: overrides(name, value, operation, subjects),
-  });
-  if (value.operations === undefined) return [route(ANY_OPERATION, prefixMatch(value.prefix))];
+  const route = (operation: string, match: () => JsonObject): JsonObject => {
+    const granted = value.access === 'policy' ? NOBODY : subjects(operation);
+    return sameRoute(service, `${name}/${operation}`, [status, granted], () => ({
+      name: `${name}/${operation}`,
+      match: match(),
+      ...action(name, status),
+      typedPerFilterConfig: overrides(name, value, operation, granted),
+    }));
+  };
+  if (value.operations === undefined) return [route(ANY_OPERATION, () => prefixMatch(value.prefix))];
   const parsed = value.operations.flatMap((operation) => {
     const path = parsePath(operation.path);
     // commit refuses such a path; without a route it is a 404
@@ -113,9 +116,34 @@ export function serviceRoutes({ service, status, subjects }: RoutedService): rea
       .sort(
         (a, b) => comparePrecedence(a.segments, b.segments) || compareText(a.operation.id, b.operation.id),
       )
-      .map(({ operation, segments }) => route(operation.id, operationMatch(segments, operation.method))),
+      .map(({ operation, segments }) =>
+        route(operation.id, () => operationMatch(segments, operation.method)),
+      ),
     answer(`${name}/no-operation`, prefixMatch(value.prefix), 404),
   ];
+}
+
+const NOBODY: Subjects = new Map();
+const routes = new WeakMap<
+  Recorded<Service>,
+  Map<string, { readonly key: string; readonly route: JsonObject }>
+>();
+
+/** A route that comes out as it did before is the same object, and is not encoded again. */
+function sameRoute(
+  service: Recorded<Service>,
+  name: string,
+  [status, subjects]: readonly [ServiceStatus, Subjects],
+  make: () => JsonObject,
+): JsonObject {
+  const ofService = routes.get(service) ?? new Map<string, { key: string; route: JsonObject }>();
+  routes.set(service, ofService);
+  const key = JSON.stringify([status, ...subjects]);
+  const known = ofService.get(name);
+  if (known?.key === key) return known.route;
+  const route = make();
+  ofService.set(name, { key, route });
+  return route;
 }
 
 /** The filters come before either: who may not call never learns that a service is disabled. */
@@ -134,19 +162,14 @@ function action(service: string, status: Exclude<ServiceStatus, { state: 'closed
 }
 
 /** Every route says both aloud: who passes RBAC, and whether the policy is asked. */
-function overrides(
-  name: string,
-  { access }: Service,
-  operation: string,
-  subjects: RoutedService['subjects'],
-): JsonObject {
+function overrides(name: string, { access }: Service, operation: string, subjects: Subjects): JsonObject {
   switch (access) {
     case 'grants':
-      return perFilter(rbacOfSubjects(subjects(operation)), EXT_AUTHZ_OFF);
+      return perFilter(rbacOfSubjects(subjects), EXT_AUTHZ_OFF);
     case 'policy':
       return perFilter(RBAC_OPEN, extAuthzOf(name, operation));
     case 'grants-and-policy':
-      return perFilter(rbacOfSubjects(subjects(operation)), extAuthzOf(name, operation));
+      return perFilter(rbacOfSubjects(subjects), extAuthzOf(name, operation));
     default:
       return access satisfies never;
   }

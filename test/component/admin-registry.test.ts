@@ -215,6 +215,20 @@ describe('the document of everything', () => {
     expect((await apply({}, '*')).status).toBe(200);
   });
 
+  it('is applied once with one Idempotency-Key', async () => {
+    const { etag } = await get();
+    const headers = { 'if-match': etag, 'idempotency-key': 'document' };
+    const body = { groups: { g: { members: [] } } };
+    const first = await admin.call('PUT', '/v1/config', { body, headers });
+    const before = await admin.length();
+    const again = await admin.call('PUT', '/v1/config', { body, headers });
+    expect([again.status, again.body]).toEqual([200, { committed: true }]);
+    expect(again.headers.get('chancery-position')).toBe(first.headers.get('chancery-position'));
+    const reused = await admin.call('PUT', '/v1/config', { body: {}, headers });
+    expect(reused.body.code).toBe('idempotency_key_reused');
+    expect(await admin.length()).toBe(before);
+  });
+
   it('points at what is wrong by the names in it', async () => {
     const document = { members: { 'GOV/A': { state: 'disabled' } }, services: { s: service('/s/') } };
     const answer = await apply(document, '*');
@@ -242,7 +256,7 @@ describe('the document of everything', () => {
     const same = await write(text);
     expect([same.status, ((await same.json()) as { committed: boolean }).committed]).toEqual([200, false]);
     for (const bad of ['a: [', 'a: &x {}\nb: *x', '- 1', 'services: {}\nservices: {}', 'x: !!binary aGk=']) {
-      expect((await write(bad)).status, bad).toBe(400);
+      expect([bad, (await write(bad)).status]).toEqual([bad, 400]);
     }
     const elsewhere = await fetch(`${admin.url}/v1/services/s`, {
       method: 'PUT',

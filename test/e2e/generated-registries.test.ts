@@ -15,6 +15,7 @@ import { createMetrics } from '../../src/telemetry/metrics.ts';
 import { type AdsService, createAdsService } from '../../src/xds/ads-service.ts';
 import { buildBootstrap } from '../../src/xds/bootstrap.ts';
 import { type BuildResources, buildResources } from '../../src/xds/build.ts';
+import { nameOf } from '../../src/xds/snapshot.ts';
 import { createAuthority } from '../support/certificates.ts';
 import { type EnvoyProcess, freePort, startEnvoy } from '../support/envoy-process.ts';
 import { eventually } from '../support/eventually.ts';
@@ -63,8 +64,8 @@ const withRoutes =
       })),
     };
   };
-const isOperation = ({ name, match }: JsonObject): boolean =>
-  /^s\d\/o\d$/.test(String(name)) && (match as JsonObject)['headers'] !== undefined;
+const isOperation = (route: JsonObject): boolean =>
+  /^s\d\/o\d$/.test(nameOf(route)) && (route['match'] as JsonObject)['headers'] !== undefined;
 const withMatch = (route: JsonObject, change: (match: JsonObject) => JsonObject): JsonObject =>
   isOperation(route) ? { ...route, match: change(route['match'] as JsonObject) } : route;
 const withRegex = (route: JsonObject, change: (regex: string) => string): JsonObject =>
@@ -86,7 +87,9 @@ const FAULTS: Readonly<Record<string, Build>> = {
   'templates are not anchored at their end': withRoutes((route) =>
     withRegex(route, (regex) => `${regex}(?:/.*)?`),
   ),
-  'the method is not looked at': withRoutes((route) => withMatch(route, ({ headers: _, ...match }) => match)),
+  'the method is not looked at': withRoutes((route) =>
+    withMatch(route, ({ headers: _headers, ...match }) => match),
+  ),
   'templated operations come before concrete ones': (...input) => {
     const built = buildResources(...input);
     return {
@@ -97,8 +100,8 @@ const FAULTS: Readonly<Record<string, Build>> = {
           const reversed = host.routes.filter(isOperation).reverse();
           // each service keeps its places, and only the order within them is turned round
           const next = (route: JsonObject): JsonObject => {
-            const [service] = String(route['name']).split('/');
-            const at = reversed.findIndex(({ name }) => String(name).startsWith(`${service}/`));
+            const [service] = nameOf(route).split('/');
+            const at = reversed.findIndex((each) => nameOf(each).startsWith(`${service}/`));
             return reversed.splice(at, 1)[0] ?? route;
           };
           return { ...host, routes: host.routes.map((route) => (isOperation(route) ? next(route) : route)) };
