@@ -5,6 +5,7 @@ import { ApiError } from '../client/api-error.ts';
 import { createClient } from '../client/client.ts';
 import type { components } from '../client/schema.d.ts';
 import { createTlsFetch } from '../client/tls-fetch.ts';
+import { parseAdminUrl } from './admin-url.ts';
 import { complain, say } from './output.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -33,7 +34,7 @@ export async function configCommand(
   const body = parseYamlBody(read(file)) as Document;
   const ca = caFile === undefined ? undefined : read(caFile).toString('utf8');
   const client = createClient({
-    baseUrl: url,
+    baseUrl: parseAdminUrl(url).origin,
     token: read(tokenFile).toString('utf8').trim(),
     ...(ca !== undefined && { fetch: createTlsFetch({ ca }) }),
   });

@@ -4,10 +4,10 @@ import { ApiError } from '../client/api-error.ts';
 import { type AdminClient, createClient } from '../client/client.ts';
 import { type ClientTls, createTlsFetch, fetchPinned } from '../client/tls-fetch.ts';
 import { Failure } from '../core/failure.ts';
-import { isLoopback } from '../core/loopback.ts';
 import { createCertificateRequest, createNodeKey } from '../identity/certificate-request.ts';
 import { pause } from '../journal/deadline.ts';
 import { jittered, systemRandom } from '../journal/random.ts';
+import { parseAdminUrl } from './admin-url.ts';
 import { type NodeFolder, openNodeFolder } from './node-folder.ts';
 import { complain, say } from './output.ts';
 import { UsageError } from './usage-error.ts';
@@ -55,18 +55,11 @@ export async function enrolCommand(flags: EnrolFlags, stop: AbortSignal, lookMs 
 }
 
 async function openSession(flags: EnrolFlags, lookMs: number): Promise<Session> {
-  const url = parseUrl(flags.url);
+  const url = parseAdminUrl(flags.url);
   if (flags.caFile !== undefined && flags.caFingerprint !== undefined) {
     throw new UsageError('give one of --ca-file and --ca-fingerprint');
   }
   return { flags, url, ca: await authorities(url, flags), folder: openNodeFolder(flags.out), lookMs };
-}
-
-function parseUrl(text: string): URL {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  const host = url?.hostname.replace(/^\[(.*)\]$/, '$1') ?? '';
-  if (url?.protocol === 'https:' || (url?.protocol === 'http:' && isLoopback(host))) return url;
-  throw new UsageError('--url is https, or http to an IP address of this machine');
 }
 
 async function authorities(url: URL, { caFile, caFingerprint }: EnrolFlags): Promise<string | undefined> {

@@ -18,11 +18,16 @@ export function transitionIssues(before: PartyState | undefined, after: PartySta
   return [{ pointer: '/state', code: 'wrong_transition', message }];
 }
 
+/** Envoy refuses a whole route table with an answer of more than 4,096; a character may be many bytes. */
+const MAX_NOTICE_BYTES = 4_000;
+
 /** A notice says why something is disabled: it is there then, and only then. */
 export function noticeIssues(state: string | undefined, notice: string | undefined): readonly FailureIssue[] {
   if (state === 'disabled') {
-    return notice === undefined
-      ? [{ pointer: '/notice', message: 'is required when state is "disabled"' }]
+    if (notice === undefined)
+      return [{ pointer: '/notice', message: 'is required when state is "disabled"' }];
+    return Buffer.byteLength(notice) > MAX_NOTICE_BYTES
+      ? [{ pointer: '/notice', message: `is longer than ${MAX_NOTICE_BYTES} bytes` }]
       : [];
   }
   return notice === undefined

@@ -88,6 +88,9 @@ describe('the state of a member and of an app', () => {
     expect(messages(() => putMember(view, 'GOV/A', { state: 'disabled' }))).toEqual([
       '/notice is required when state is "disabled"',
     ]);
+    // one character, and many bytes
+    const long = `e${'\u0301'.repeat(2_500)}`;
+    expect(messages(() => putApp(view, 'GOV/A/x', { state: 'disabled', notice: long }))).toHaveLength(1);
     expect(messages(() => putApp(view, 'GOV/A/x', { state: 'registered', notice: 'x' }))).toEqual([
       '/notice is only possible when state is "disabled"',
     ]);
