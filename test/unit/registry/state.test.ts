@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { JsonObject } from '../../../src/core/json.ts';
 import type { Draft } from '../../../src/journal/journal.ts';
 import {
   deleteGrant,
@@ -100,5 +101,45 @@ describe('the registry as a fold', () => {
     const { reducer } = createRegistry();
     expect(reducer.kinds).not.toContain('policy.release');
     expect(reducer.kinds).toContain('settings.put');
+  });
+
+  it('folds and restores what was written before there were members, apps and groups', () => {
+    const place = { digest: `sha256:${'1'.repeat(64)}`, seq: 3, at: '2026-01-01T00:00:00Z' } as const;
+    const service = {
+      hosts: ['*'],
+      prefix: '/',
+      access: 'grants',
+      endpoints: [{ address: '127.0.0.1', port: 8080 }],
+    };
+    const grant = { subject: { spiffe: 'spiffe://mesh/app/a' }, operations: ['*'] };
+    const node = { services: ['s'], listener: { address: '127.0.0.1', port: 10000 } };
+    const entry = (
+      kind: 'registry.service.put' | 'registry.grant.put' | 'registry.node.put',
+      body: JsonObject,
+    ) => ({
+      ...place,
+      epoch: 1,
+      actor: 'x',
+      commitId: 'c',
+      kind,
+      body,
+    });
+    const folded = createRegistry();
+    folded.reducer.apply(entry('registry.service.put', { name: 's', service }));
+    folded.reducer.apply(entry('registry.grant.put', { service: 's', id: 'g', grant }));
+    folded.reducer.apply(entry('registry.node.put', { id: 'n', node }));
+    const restored = createRegistry();
+    const changed = restored.reducer.section.restore([
+      { type: 'settings', record: { name: 'settings', value: {}, ...place } },
+      { type: 'service', record: { name: 's', value: service, ...place } },
+      { type: 'node', record: { name: 'n', value: node, ...place } },
+      { type: 'grant', service: 's', record: { name: 'g', value: grant, ...place } },
+    ]);
+    expect([...changed].sort()).toEqual(['grant/s/g', 'node/n', 'service/s', 'settings']);
+    for (const { view } of [folded, restored]) {
+      expect(view.isGranted('s', 'spiffe://mesh/app/a', '*', 0)).toBe(true);
+      expect(view.serviceStatus('s')).toEqual({ state: 'enabled' });
+      expect(view.nodesOfService('s')).toEqual(['n']);
+    }
   });
 });
