@@ -6,8 +6,14 @@ import { expectPortable } from './json-body.ts';
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
+/** Its parser takes many times as long as that of JSON, on the thread of the process. */
+const MAX_YAML_BYTES = 262_144;
+
 /** @throws Failure request_malformed  with line and column */
 export function parseYamlBody(bytes: Uint8Array): unknown {
+  if (bytes.byteLength > MAX_YAML_BYTES) {
+    throw new Failure('request_malformed', `more than ${MAX_YAML_BYTES} bytes are taken as JSON only`);
+  }
   const value = parse(bytes);
   if (typeof value !== 'object' || value === null) {
     throw new Failure('request_malformed', 'the body is not a YAML mapping');

@@ -1,5 +1,6 @@
 /** `chancery config plan|apply`: the registry as one document in a file. */
 import { readFileSync } from 'node:fs';
+import { parseJsonBody } from '../admin/json-body.ts';
 import { parseYamlBody } from '../admin/yaml-body.ts';
 import { ApiError } from '../client/api-error.ts';
 import { createClient } from '../client/client.ts';
@@ -31,7 +32,8 @@ export async function configCommand(
   file: string,
   { url, tokenFile, caFile, ifMatch }: ConfigDocumentFlags,
 ): Promise<number> {
-  const body = parseYamlBody(read(file)) as Document;
+  const text = read(file);
+  const body = (file.endsWith('.json') ? parseJsonBody(text) : parseYamlBody(text)) as Document;
   const ca = caFile === undefined ? undefined : read(caFile).toString('utf8');
   const client = createClient({
     baseUrl: parseAdminUrl(url).origin,

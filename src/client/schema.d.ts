@@ -927,7 +927,7 @@ export interface components {
         };
         /** @description with an `owner` it is local: only services of this app may be granted to it */
         Group: {
-            /** @description apps and groups */
+            /** @description apps and groups, each once */
             members: ({
                 /** @description `<class>/<member>/<app>` */
                 app: string;

@@ -30,7 +30,12 @@ function ownerIssues(after: RegistryView, { owner }: Group): readonly FailureIss
 }
 
 function memberIssues(after: RegistryView, { owner, members }: Group): readonly FailureIssue[] {
+  // not `uniqueItems`: validators compare each object with each other one
+  const seen = new Set<string>();
   return members.flatMap((member, index): readonly FailureIssue[] => {
+    const key = 'app' in member ? `app/${member.app}` : `group/${member.group}`;
+    if (seen.has(key)) return [{ pointer: `/members/${index}`, message: 'is there twice' }];
+    seen.add(key);
     if ('app' in member) {
       return after.app(member.app) === undefined
         ? [{ pointer: `/members/${index}/app`, message: `there is no app "${member.app}"` }]

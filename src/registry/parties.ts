@@ -74,7 +74,7 @@ export const groupSchema = Type.Object(
         Type.Object({ app: appNameSchema }, { additionalProperties: false }),
         Type.Object({ group: groupNameSchema }, { additionalProperties: false }),
       ]),
-      { maxItems: MAX_GROUP_APPS, uniqueItems: true, description: 'apps and groups' },
+      { maxItems: MAX_GROUP_APPS, description: 'apps and groups, each once' },
     ),
     name: Type.Optional(titleSchema),
   },

@@ -122,6 +122,12 @@ describe('a group', () => {
     ]);
   });
 
+  it('names each of them once', () => {
+    expect(messages(() => putGroup(aWorld().view, 'g', aGroup(['GOV/A/x', 'GOV/A/x'])))).toEqual([
+      '/members/1 is there twice',
+    ]);
+  });
+
   it('never contains itself, and the cycle is named', () => {
     const world = aWorld();
     const { view } = world;
