@@ -165,8 +165,6 @@ const WITHOUT_INPUT = [
   'object.remove({"a": 1, "b": 2}, {"a"})',
   'object.union({"a": {"b": 1}}, {"a": {"c": 2}})',
   'object.union_n([{"a": 1}, {"a": 2}])',
-  'json.filter({"a": {"b": 1, "c": 2}}, ["a/b"])',
-  'json.remove({"a/b": 1, "c": 2}, ["a~1b"])',
   '[p | walk({"a": [1, {"b": 2}]}, [p, _])]',
   'graph.reachable({"a": {"b"}, "b": {"c"}, "c": set()}, {"a"})',
   'count({"a": 1})',
