@@ -22,7 +22,7 @@ type reachedBuiltin struct {
 // redirect makes the module ask the host for the built-ins that it could answer itself but should not. It changes the
 // plan, not the policy: a call in the plan is one of that very built-in, whatever the policy's names, imports and
 // replacements are.
-func redirect(policy *ir.Policy, host []string) []reachedBuiltin {
+func redirect(policy *ir.Policy, host []string, numbers *locals) []reachedBuiltin {
 	redirected := map[string]string{}
 	reached := make([]reachedBuiltin, 0, len(policy.Static.BuiltinFuncs))
 	for _, builtin := range policy.Static.BuiltinFuncs {
@@ -44,8 +44,13 @@ func redirect(policy *ir.Policy, host []string) []reachedBuiltin {
 				return []ir.Stmt{statement}
 			}
 			name := redirected[call.Func]
-			if call.Func == ast.Concat.Name {
+			switch call.Func {
+			case ast.Concat.Name:
 				return concatByType(call, name)
+			case ast.Minus.Name:
+				return minusByType(call, name)
+			case ast.ObjectUnionN.Name:
+				return unionByLength(call, name, numbers)
 			}
 			call.Func = name
 			return []ir.Stmt{call}
@@ -55,17 +60,40 @@ func redirect(policy *ir.Policy, host []string) []reachedBuiltin {
 	return reached
 }
 
-// concatByType asks the host for `concat` of a set alone: of an array the module's own is right. The type is looked at
-// where the call is made, as only there it is known.
+// concatByType asks the host for `concat` of a set alone: of an array the module's own is right.
 func concatByType(call *ir.CallStmt, name string) []ir.Stmt {
+	collection := call.Args[1]
+	isArray := &ir.IsArrayStmt{Source: collection, Location: call.Location}
+	isSet := &ir.IsSetStmt{Source: collection, Location: call.Location}
+	return oneOf(call, name, []ir.Stmt{isArray}, []ir.Stmt{isSet})
+}
+
+// minusByType asks the host for `minus` of numbers: of sets the module's own is right.
+func minusByType(call *ir.CallStmt, name string) []ir.Stmt {
+	isSet := &ir.IsSetStmt{Source: call.Args[0], Location: call.Location}
+	isNone := &ir.NotStmt{Block: &ir.Block{Stmts: []ir.Stmt{isSet}}, Location: call.Location}
+	return oneOf(call, name, []ir.Stmt{isSet}, []ir.Stmt{isNone})
+}
+
+// unionByLength asks the host for `object.union_n` of no objects: of others the module's own is right.
+func unionByLength(call *ir.CallStmt, name string, numbers *locals) []ir.Stmt {
+	empty := numbers.add()
+	make := &ir.MakeArrayStmt{Target: empty, Location: call.Location}
+	isEmpty := &ir.EqualStmt{A: call.Args[0], B: operand(empty), Location: call.Location}
+	isNotEmpty := &ir.NotEqualStmt{A: call.Args[0], B: operand(empty), Location: call.Location}
+	return append([]ir.Stmt{make}, oneOf(call, name, []ir.Stmt{isNotEmpty}, []ir.Stmt{isEmpty})...)
+}
+
+// oneOf asks the module or the host, by what the arguments are. It is looked at where the call is made, as only there it
+// is known. At most one of the two conditions holds.
+func oneOf(call *ir.CallStmt, name string, isNative, isAsked []ir.Stmt) []ir.Stmt {
 	native, asked := *call, *call
 	asked.Func = name
-	collection := call.Args[1]
 	return []ir.Stmt{
 		&ir.ResetLocalStmt{Target: call.Result, Location: call.Location},
 		&ir.BlockStmt{Location: call.Location, Blocks: []*ir.Block{
-			{Stmts: []ir.Stmt{&ir.IsArrayStmt{Source: collection, Location: call.Location}, &native}},
-			{Stmts: []ir.Stmt{&ir.IsSetStmt{Source: collection, Location: call.Location}, &asked}},
+			{Stmts: append(isNative, &native)},
+			{Stmts: append(isAsked, &asked)},
 		}},
 		&ir.IsDefinedStmt{Source: call.Result, Location: call.Location},
 	}
