@@ -66,7 +66,7 @@ const ROWS: readonly Row[] = [
   {
     source: 'host',
     names: 'object.union_n',
-    why: 'of nothing: there the module says nothing, and OPA {}; of anything else it answers itself',
+    why: 'where the module says nothing: of no objects OPA says {}',
   },
   {
     source: 'host',

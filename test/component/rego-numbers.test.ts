@@ -125,7 +125,7 @@ describe('arithmetic in a compiled policy', () => {
       '[-12884901888,-8.585639624704e+10,18446744073709551616,0]',
     );
     expect(ask('half', '7')).toBe('3.5');
-    expect(ask('half', '-0')).toBe('0');
+    expect(ask('half', '-0')).toBe('-0');
   });
 
   it('subtracts numbers from numbers and sets from sets, and nothing else', () => {

@@ -53,8 +53,8 @@ func emit(compiler *ast.Compiler, queries []planner.QuerySet, builtins []*ast.Bu
 		return Answer{Issues: toIssues(err)}
 	}
 	nameConflicts(policy)
+	reached := redirect(policy, host)
 	numbers := &locals{}
-	reached := redirect(policy, host, numbers)
 	// What these call is the module's own in any case.
 	spellDataKeys(policy, numbers)
 	orderIterations(policy, numbers)

@@ -22,7 +22,7 @@ type reachedBuiltin struct {
 // redirect makes the module ask the host for the built-ins that it could answer itself but should not. It changes the
 // plan, not the policy: a call in the plan is one of that very built-in, whatever the policy's names, imports and
 // replacements are.
-func redirect(policy *ir.Policy, host []string, numbers *locals) []reachedBuiltin {
+func redirect(policy *ir.Policy, host []string) []reachedBuiltin {
 	redirected := map[string]string{}
 	reached := make([]reachedBuiltin, 0, len(policy.Static.BuiltinFuncs))
 	for _, builtin := range policy.Static.BuiltinFuncs {
@@ -50,7 +50,7 @@ func redirect(policy *ir.Policy, host []string, numbers *locals) []reachedBuilti
 			case ast.Minus.Name:
 				return minusByType(call, name)
 			case ast.ObjectUnionN.Name:
-				return unionByLength(call, name, numbers)
+				return unionWhereUndefined(call, name)
 			}
 			call.Func = name
 			return []ir.Stmt{call}
@@ -68,32 +68,32 @@ func concatByType(call *ir.CallStmt, name string) []ir.Stmt {
 	return oneOf(call, name, []ir.Stmt{isArray}, []ir.Stmt{isSet})
 }
 
-// minusByType asks the host for `minus` of numbers: of sets the module's own is right.
+// minusByType asks the host for `minus` of anything but two sets: of these the module's own is right.
 func minusByType(call *ir.CallStmt, name string) []ir.Stmt {
-	isSet := &ir.IsSetStmt{Source: call.Args[0], Location: call.Location}
-	isNone := &ir.NotStmt{Block: &ir.Block{Stmts: []ir.Stmt{isSet}}, Location: call.Location}
-	return oneOf(call, name, []ir.Stmt{isSet}, []ir.Stmt{isNone})
+	areSets := make([]ir.Stmt, len(call.Args))
+	for index, argument := range call.Args {
+		areSets[index] = &ir.IsSetStmt{Source: argument, Location: call.Location}
+	}
+	areNot := &ir.NotStmt{Block: &ir.Block{Stmts: areSets}, Location: call.Location}
+	return oneOf(call, name, areSets, []ir.Stmt{areNot})
 }
 
-// unionByLength asks the host for `object.union_n` of no objects: of others the module's own is right.
-func unionByLength(call *ir.CallStmt, name string, numbers *locals) []ir.Stmt {
-	empty := numbers.add()
-	make := &ir.MakeArrayStmt{Target: empty, Location: call.Location}
-	isEmpty := &ir.EqualStmt{A: call.Args[0], B: operand(empty), Location: call.Location}
-	isNotEmpty := &ir.NotEqualStmt{A: call.Args[0], B: operand(empty), Location: call.Location}
-	return append([]ir.Stmt{make}, oneOf(call, name, []ir.Stmt{isNotEmpty}, []ir.Stmt{isEmpty})...)
+// unionWhereUndefined asks the host for `object.union_n` of what the module says nothing of: of no objects OPA does.
+func unionWhereUndefined(call *ir.CallStmt, name string) []ir.Stmt {
+	isUndefined := &ir.IsUndefinedStmt{Source: call.Result, Location: call.Location}
+	return oneOf(call, name, nil, []ir.Stmt{isUndefined})
 }
 
-// oneOf asks the module or the host, by what the arguments are. It is looked at where the call is made, as only there it
-// is known. At most one of the two conditions holds.
+// oneOf asks the module or the host, by what the arguments are or the module has said. It is looked at where the call is
+// made, as only there it is known. At most one of the two conditions holds.
 func oneOf(call *ir.CallStmt, name string, isNative, isAsked []ir.Stmt) []ir.Stmt {
 	native, asked := *call, *call
 	asked.Func = name
 	return []ir.Stmt{
 		&ir.ResetLocalStmt{Target: call.Result, Location: call.Location},
 		&ir.BlockStmt{Location: call.Location, Blocks: []*ir.Block{
-			{Stmts: append(isNative, &native)},
-			{Stmts: append(isAsked, &asked)},
+			{Stmts: append(slices.Clone(isNative), &native)},
+			{Stmts: append(slices.Clone(isAsked), &asked)},
 		}},
 		&ir.IsDefinedStmt{Source: call.Result, Location: call.Location},
 	}
