@@ -20,8 +20,8 @@ import type { BuiltinContext } from './builtin.ts';
 import { type Family, fail, type Implementation } from './implementation.ts';
 import { toInt64 } from './number.ts';
 import { exponentOf, readNumber, toWhole } from './number-parts.ts';
-import { numberOf } from './operands.ts';
-import { isArray, RegoNumber, RegoSet, toNumber, type Value } from './value.ts';
+import { membersOf, numberOf } from './operands.ts';
+import { compare, isArray, RegoNumber, RegoSet, toNumber, type Value } from './value.ts';
 
 /** A product of two such fits into 64 bits; OPA computes with these as with machine integers. */
 const LEAST_SMALL = -(2n ** 31n);
@@ -141,7 +141,23 @@ function aggregate(
   };
 }
 
+/** The last one that is as much as any; of values of different types, too. */
+function extreme(isMore: (order: number) => boolean): Implementation {
+  return ([collection], { charge }) => {
+    const values = membersOf(collection);
+    charge(values.length * UNITS_PER_COMPARISON);
+    const [first, ...rest] = values;
+    return first === undefined
+      ? undefined
+      : rest.reduce((most, each) => (isMore(compare(each, most)) ? each : most), first);
+  };
+}
+
+const UNITS_PER_COMPARISON = 50;
+
 export const arithmetic: Family = {
+  max: extreme((order) => order >= 0),
+  min: extreme((order) => order <= 0),
   plus: binary({ exact: (x, y) => x + y, float: (x, y) => add(x, y) }),
   minus: binary({ exact: (x, y) => x - y, float: subtract }),
   mul: binary({ exact: (x, y) => x * y, float: (x, y) => multiply(x, y) }),

@@ -37,5 +37,7 @@ export const SMALL: ReadonlyMap<string, SmallFunction> = new Map<string, SmallFu
 /** Of collections. The sum of what is too large is not answered at any point, in whichever order. */
 export const SMALL_OF_ALL: ReadonlyMap<string, SmallFunction> = new Map<string, SmallFunction>([
   ['sum', (all) => all.reduce((sum, each) => safe(sum + each), 0)],
+  ['max', (all) => (all.length === 0 ? NOT_ANSWERED : all.reduce((most, each) => Math.max(most, each)))],
+  ['min', (all) => (all.length === 0 ? NOT_ANSWERED : all.reduce((least, each) => Math.min(least, each)))],
   ['product', (all) => all.reduce((product, each) => safe(product * each), 1)],
 ]);

@@ -47,6 +47,8 @@ export function createNumberMemory(exports: Allocator, bytes: Buffer): NumberMem
     const first = isNegative ? from + 1 : from;
     const end = from + length;
     if (first === end || end - first > MOST_DIGITS) return Number.NaN;
+    // 007 is written as it is
+    if (bytes[first] === DIGIT_0 && end - first > 1) return Number.NaN;
     let value = 0;
     for (let at = first; at < end; at += 1) {
       const digit = (bytes[at] ?? 0) - DIGIT_0;

@@ -47,8 +47,8 @@ const NUMBERS = `
   .split('\n')
   .map((line) => line.split(' '));
 
-/** Which of two equal numbers these give, and so how it is written, is the module's choice. */
-const OF_EQUALS = ['max', 'min', 'member'];
+/** Which of two equal numbers this gives, and so how it is written, is the module's choice. */
+const OF_EQUALS = ['member'];
 const POLICY = `package t
 
 r := {

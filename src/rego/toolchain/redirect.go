@@ -78,10 +78,12 @@ func minusByType(call *ir.CallStmt, name string) []ir.Stmt {
 	return oneOf(call, name, areSets, []ir.Stmt{areNot})
 }
 
-// unionWhereUndefined asks the host for `object.union_n` of what the module says nothing of: of no objects OPA does.
+// unionWhereUndefined asks the host for `object.union_n` of what the module says nothing of: of no objects OPA does. Of a
+// set the module says something, and OPA nothing.
 func unionWhereUndefined(call *ir.CallStmt, name string) []ir.Stmt {
 	isUndefined := &ir.IsUndefinedStmt{Source: call.Result, Location: call.Location}
-	return oneOf(call, name, nil, []ir.Stmt{isUndefined})
+	isArray := &ir.IsArrayStmt{Source: call.Args[0], Location: call.Location}
+	return oneOf(call, name, []ir.Stmt{isArray}, []ir.Stmt{isUndefined})
 }
 
 // oneOf asks the module or the host, by what the arguments are or the module has said. It is looked at where the call is
