@@ -1,7 +1,8 @@
 /** Who answers the built-in functions that a module does not bring: TypeScript, or OPA's own implementation in Go. */
 import { callBuiltin } from '../builtins/call.ts';
+import { SMALL, SMALL_OF_ALL } from '../builtins/small-integers.ts';
 import { BUILTIN_SOURCES } from '../builtins/table.ts';
-import type { Builtins } from './builtin-port.ts';
+import type { Builtins, SmallAnswer } from './builtin-port.ts';
 import { createGoBuiltins } from './go-builtins.ts';
 
 /** On the thread that answers Checks: a policy that needs more starts there, and is evaluated elsewhere. */
@@ -11,7 +12,14 @@ export const KNOWN_BUILTINS: Builtins = {
     if (!isAnsweredHere(name)) throw new Error(`${name} is not answered on this thread`);
     return callBuiltin(name, args, context);
   },
+  small: smallAnswer,
 };
+
+export function smallAnswer(name: string): SmallAnswer | undefined {
+  const ofAll = SMALL_OF_ALL.get(name);
+  const of = ofAll ?? SMALL.get(name);
+  return of && { of, isOfAll: ofAll !== undefined };
+}
 
 /** @param names  of the built-in functions that a module calls and does not bring */
 export function needsThread(names: readonly string[]): boolean {
@@ -24,6 +32,7 @@ export function createBuiltins(options: { readonly maxToolchainMiB: number }): B
   return {
     answers: (name) => BUILTIN_SOURCES.has(name),
     call: (name, args, context) => (isAnsweredHere(name) ? callBuiltin : go)(name, args, context),
+    small: smallAnswer,
   };
 }
 

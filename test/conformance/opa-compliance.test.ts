@@ -102,11 +102,9 @@ describe('the compliance cases of the pinned OPA', () => {
         const { wasm } = await native.ask<CompiledCase>({ do: 'compileCase', index, host });
         let outcome: { got?: string; failed?: RegoIssue };
         try {
-          const module = startPlainHost(
-            Uint8Array.fromBase64(wasm),
-            builtinsOf(each),
-            JSON.stringify(each.data),
-          );
+          const module = startPlainHost(Uint8Array.fromBase64(wasm), builtinsOf(each), {
+            data: JSON.stringify(each.data),
+          });
           outcome = { got: module.evaluate('query', each.input) };
         } catch (thrown) {
           outcome = { failed: issueOf(thrown) };
