@@ -1,4 +1,5 @@
 /** Protobuf messages as tables and as what was read of them: see `protobuf-reader.ts`. */
+import type { WireMap } from './wire-map.ts';
 
 export type ScalarKind = 'string' | 'bytes' | 'int64' | 'int32' | 'uint32' | 'bool' | 'double';
 
@@ -47,16 +48,9 @@ export interface Span {
   readonly end: number;
 }
 
-export type FieldValue =
-  | Span
-  | number
-  | bigint
-  | boolean
-  | Message
-  | Message[]
-  | ReadonlyMap<string, MapValue>;
-/** A string stands where a value was made, not found: see `check-request.ts`. */
-export type MapValue = Span | string | Message;
+export type FieldValue = Span | number | bigint | boolean | Message | Message[] | WireMap | MadeMap;
+/** A map that stands in place of what came: see `check-request.ts`. A string is a value that was made, not found. */
+export type MadeMap = ReadonlyMap<string, Span | string>;
 
 export interface Message {
   readonly type: MessageType;
@@ -112,8 +106,9 @@ export function spanAt(message: Message | undefined, no: number): Span | undefin
   return span !== undefined && span.end > span.start ? span : undefined;
 }
 
-export function mapAt(message: Message | undefined, no: number): ReadonlyMap<string, MapValue> | undefined {
-  return valueAt(message, no) as ReadonlyMap<string, MapValue> | undefined;
+/** The map in field `no`, as it came. */
+export function mapAt(message: Message | undefined, no: number): WireMap | undefined {
+  return valueAt(message, no) as WireMap | undefined;
 }
 
 /** The elements of the repeated message in field `no`. */

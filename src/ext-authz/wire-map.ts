@@ -1,0 +1,110 @@
+import type { Message, Span } from './protobuf-message.ts';
+
+/** Up to so many entries are compared with each other; beyond, their keys are made strings. */
+const FEW = 64;
+
+/**
+ * A map field as it came: where its keys and values stand. Of most maps a policy reads one member or none, so nothing
+ * is made a string or put into a table before somebody asks.
+ *
+ * As protobuf says, of several entries with one key the last one counts.
+ */
+export class WireMap {
+  readonly #bytes: Buffer;
+  /** of each entry four: from where to where its key, and its value */
+  readonly #spans: number[] = [];
+  /** the values, of a map that holds messages */
+  readonly #messages: Message[] = [];
+  #distinct: readonly number[] | undefined;
+
+  constructor(bytes: Buffer) {
+    this.#bytes = bytes;
+  }
+
+  /** of entries as they came: one key may be there several times */
+  get size(): number {
+    return this.#spans.length >> 2;
+  }
+
+  add(keyStart: number, keyEnd: number, valueStart: number, valueEnd: number): void {
+    this.#spans.push(keyStart, keyEnd, valueStart, valueEnd);
+  }
+
+  addMessage(keyStart: number, keyEnd: number, value: Message): void {
+    this.#messages.push(value);
+    this.add(keyStart, keyEnd, 0, 0);
+  }
+
+  /** @returns the number of the entry that counts; -1: there is none */
+  find(key: string): number {
+    for (let at = this.#spans.length - 4; at >= 0; at -= 4) if (this.#isKey(at, key)) return at >> 2;
+    return -1;
+  }
+
+  /** The entries that count, in the order in which their keys came first. */
+  distinct(): readonly number[] {
+    this.#distinct ??= this.size <= FEW ? this.#compareAll() : [...this.#byKey().values()];
+    return this.#distinct;
+  }
+
+  keyAt(entry: number): Span {
+    return this.#spanAt(entry * 4);
+  }
+
+  keyTextAt(entry: number): string {
+    const { start, end } = this.keyAt(entry);
+    return this.#bytes.toString('utf8', start, end);
+  }
+
+  valueAt(entry: number): Span {
+    return this.#spanAt(entry * 4 + 2);
+  }
+
+  messageAt(entry: number): Message | undefined {
+    return this.#messages[entry];
+  }
+
+  #spanAt(at: number): Span {
+    return { start: this.#spans[at] as number, end: this.#spans[at + 1] as number };
+  }
+
+  #isKey(at: number, key: string): boolean {
+    const start = this.#spans[at] as number;
+    const end = this.#spans[at + 1] as number;
+    for (let index = 0; index < key.length; index += 1) {
+      const code = key.charCodeAt(index);
+      // beyond ASCII a character is no byte
+      if (code > 0x7f) return this.#bytes.toString('utf8', start, end) === key;
+      if (start + index === end || this.#bytes[start + index] !== code) return false;
+    }
+    return end - start === key.length;
+  }
+
+  #compareAll(): readonly number[] {
+    const distinct: number[] = [];
+    for (let entry = 0; entry < this.size; entry += 1) {
+      let place = 0;
+      while (place < distinct.length && !this.#haveOneKey(entry * 4, (distinct[place] as number) * 4))
+        place += 1;
+      distinct[place] = entry;
+    }
+    return distinct;
+  }
+
+  #haveOneKey(a: number, b: number): boolean {
+    const spans = this.#spans;
+    const [start, other] = [spans[a] as number, spans[b] as number];
+    const length = (spans[a + 1] as number) - start;
+    if ((spans[b + 1] as number) - other !== length) return false;
+    for (let at = 0; at < length; at += 1) {
+      if (this.#bytes[start + at] !== this.#bytes[other + at]) return false;
+    }
+    return true;
+  }
+
+  #byKey(): ReadonlyMap<string, number> {
+    const byKey = new Map<string, number>();
+    for (let entry = 0; entry < this.size; entry += 1) byKey.set(this.keyTextAt(entry), entry);
+    return byKey;
+  }
+}
