@@ -15,10 +15,11 @@ import type { JsonObject } from '../core/json.ts';
 import { CHECK_REQUEST } from './check-request-types.ts';
 import { JsonWriter } from './json-writer.ts';
 import { writeMessage } from './protobuf-json.ts';
-import { type Message, mapAt, messageAt, type Span, setValue, spanAt } from './protobuf-message.ts';
+import { type Message, mapAt, messageAt, setValue, spanAt } from './protobuf-message.ts';
 import { readMessage } from './protobuf-reader.ts';
 import { RequestHeaders } from './request-headers.ts';
 import { type Reading, RequestParts } from './request-parts.ts';
+import type { Span } from './span.ts';
 
 /** What may be believed of who sent the bytes. */
 export interface Belief {
@@ -34,6 +35,11 @@ export interface CheckRequest extends AuthorizationRequest {
 }
 
 const TO_HEADERS = ['attributes', 'request', 'http', 'headers'];
+const KEY = {
+  attributes: Buffer.from('"attributes":'),
+  principal: Buffer.from('"source_principal":'),
+  identity: Buffer.from('"identity":'),
+};
 const VERSION = '"version":{"ext_authz":"v3","encoding":"protojson"},';
 
 /** @throws Failure request_malformed  when a strict decoder refuses the bytes */
@@ -103,13 +109,13 @@ class WireRequest implements CheckRequest {
     if (readsBelow(reads, 'version') !== undefined) to.raw(VERSION);
     const principal = spanAt(messageAt(this.#attributes, 1), 4);
     if (principal !== undefined && readsBelow(reads, 'source_principal') !== undefined) {
-      to.raw('"source_principal":');
+      to.bytes(KEY.principal);
       to.utf8(this.#bytes, principal);
       to.raw(',');
     }
     const read = readsBelow(reads, 'identity');
     if (read !== undefined) {
-      to.raw('"identity":');
+      to.bytes(KEY.identity);
       to.value(identity, read);
       to.raw(',');
     }
@@ -120,14 +126,15 @@ class WireRequest implements CheckRequest {
   #writeAttributes(to: JsonWriter, reads: InputReads): void {
     const read = readsBelow(reads, 'attributes');
     if (this.#attributes === undefined || read === undefined) return;
-    const headers = TO_HEADERS.reduce<InputReads | undefined>(
-      (at, name) => at && readsBelow(at, name),
-      reads,
-    );
-    if (headers !== undefined) setValue(this.#http, 3, this.#headers.toShow(headers));
-    to.raw('"attributes":');
+    if (this.#headers.areRaw) this.#showHeaders(reads);
+    to.bytes(KEY.attributes);
     writeMessage(to, this.#bytes, this.#attributes, read);
     to.raw(',');
+  }
+
+  #showHeaders(reads: InputReads): void {
+    const read = TO_HEADERS.reduce<InputReads | undefined>((at, name) => at && readsBelow(at, name), reads);
+    if (read !== undefined) setValue(this.#http, 3, this.#headers.toShow(read));
   }
 
   #text(span: Span | undefined): string {

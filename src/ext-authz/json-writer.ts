@@ -1,6 +1,6 @@
-import { type InputReads, readsBelow } from '../core/input-reads.ts';
+import type { InputReads } from '../core/input-reads.ts';
 import { isJsonObject, type Json, type JsonObject } from '../core/json.ts';
-import type { Span } from './protobuf-message.ts';
+import type { Span } from './span.ts';
 
 const COMMA = 0x2c;
 const QUOTE = 0x22;
@@ -50,6 +50,15 @@ export class JsonWriter {
     let to = this.#at;
     // a loop: for a few characters a call out of JavaScript costs more
     for (let at = 0; at < ascii.length; at++) target[to++] = ascii.charCodeAt(at);
+    this.#at = to;
+  }
+
+  /** As `raw`, for what was made bytes before: a byte is read several times faster than a character. */
+  bytes(ascii: Uint8Array): void {
+    this.#reserve(ascii.length);
+    const target = this.#bytes;
+    let to = this.#at;
+    for (let at = 0; at < ascii.length; at++) target[to++] = ascii[at] as number;
     this.#at = to;
   }
 
@@ -154,16 +163,20 @@ export class JsonWriter {
 
   #members(object: JsonObject, reads: InputReads): void {
     this.raw('{');
-    for (const name of Object.keys(object)) {
-      const below = readsBelow(reads, name);
-      const member = object[name];
-      if (below === undefined || member === undefined) continue;
-      this.string(name);
-      this.raw(':');
-      this.value(member, below);
-      this.raw(',');
+    if (reads === true) for (const name of Object.keys(object)) this.#member(name, object[name], true);
+    else {
+      for (const [name, below] of reads)
+        if (Object.hasOwn(object, name)) this.#member(name, object[name], below);
     }
     this.end('}');
+  }
+
+  #member(name: string, value: Json | undefined, reads: InputReads): void {
+    if (value === undefined) return;
+    this.string(name);
+    this.raw(':');
+    this.value(value, reads);
+    this.raw(',');
   }
 
   #reserve(count: number): void {

@@ -5,7 +5,7 @@
  * The path is cut at the first `?`, percent-decoded (`+` stays), freed of all leading slashes and split at `/`.
  */
 import type { JsonWriter } from './json-writer.ts';
-import type { Span } from './protobuf-message.ts';
+import type { Span } from './span.ts';
 import { decodePathText, decodeQueryText, parseQuery } from './url-query.ts';
 
 const SLASH = 0x2f;

@@ -7,7 +7,8 @@
 import { type InputReads, readsBelow } from '../core/input-reads.ts';
 import { LIST_VALUE, STRUCT, VALUE } from './check-request-types.ts';
 import type { JsonWriter } from './json-writer.ts';
-import type { FieldType, FieldValue, MadeMap, Message, Span } from './protobuf-message.ts';
+import type { FieldType, FieldValue, MadeMap, Message, MessageType } from './protobuf-message.ts';
+import type { Span } from './span.ts';
 import { toStructNumber } from './struct-number.ts';
 import { WireMap } from './wire-map.ts';
 
@@ -20,18 +21,36 @@ export function writeMessage(
 ): void {
   if (message.type === STRUCT) return writeStruct(to, bytes, message, reads);
   to.raw('{');
-  const { fields } = message.type;
-  for (let slot = 0; slot < fields.length; slot++) {
+  for (const { slot, field, below } of membersOf(message.type, reads)) {
     const value = message.values[slot];
-    const field = fields[slot];
-    if (value === undefined || field === undefined || !isVisible(field, value)) continue;
-    const below = readsBelow(reads, field.name);
-    if (below === undefined) continue;
-    to.raw(field.jsonKey);
+    if (value === undefined || !isVisible(field, value)) continue;
+    to.bytes(field.jsonKey);
     writeValue(to, bytes, field, value, below);
     to.raw(',');
   }
   to.end('}');
+}
+
+/** A field that is read, and what of it. */
+interface ReadMember {
+  readonly slot: number;
+  readonly field: FieldType;
+  readonly below: InputReads;
+}
+
+/** By what is read, which is made once for a policy and belongs to one type; `all` is read of many types. */
+const members = new WeakMap<object, { readonly type: MessageType; readonly list: readonly ReadMember[] }>();
+
+function membersOf(type: MessageType, reads: InputReads): readonly ReadMember[] {
+  const key = reads === true ? type : reads;
+  const known = members.get(key);
+  if (known?.type === type) return known.list;
+  const list = type.fields.flatMap((field, slot) => {
+    const below = readsBelow(reads, field.name);
+    return below === undefined ? [] : [{ slot, field, below }];
+  });
+  members.set(key, { type, list });
+  return list;
 }
 
 function writeValue(
@@ -66,7 +85,7 @@ function writeValue(
 }
 
 /** The members that are read: all of the map, or those few of it. */
-function writeMap(to: JsonWriter, bytes: Buffer, map: WireMap, reads: InputReads): void {
+function writeMap(to: JsonWriter, bytes: Buffer, map: WireMap<Message>, reads: InputReads): void {
   to.raw('{');
   if (reads === true) {
     for (const entry of map.distinct()) writeEntry(to, bytes, map, entry, true);
@@ -79,7 +98,13 @@ function writeMap(to: JsonWriter, bytes: Buffer, map: WireMap, reads: InputReads
   to.end('}');
 }
 
-function writeEntry(to: JsonWriter, bytes: Buffer, map: WireMap, entry: number, reads: InputReads): void {
+function writeEntry(
+  to: JsonWriter,
+  bytes: Buffer,
+  map: WireMap<Message>,
+  entry: number,
+  reads: InputReads,
+): void {
   to.utf8(bytes, map.keyAt(entry));
   to.raw(':');
   const message = map.messageAt(entry);
@@ -134,7 +159,7 @@ function writeStructValue(to: JsonWriter, bytes: Buffer, value: Message, reads: 
 /** Fields with implicit presence are shown unless they hold their default; members of a oneof always. */
 function isVisible(field: FieldType, value: FieldValue): boolean {
   if (field.oneof !== 0 || field.kind === 'message') return true;
-  if (field.kind === 'map') return (value as WireMap | MadeMap).size > 0;
+  if (field.kind === 'map') return (value as WireMap<Message> | MadeMap).size > 0;
   if (typeof value === 'object') return (value as Span).end > (value as Span).start;
   return value !== 0 && value !== 0n && value !== false && !Object.is(value, -0);
 }

@@ -20,9 +20,9 @@ import {
   LENGTH_DELIMITED,
   type Message,
   type MessageType,
-  type Span,
   VARINT,
 } from './protobuf-message.ts';
+import type { Span } from './span.ts';
 import { WireMap } from './wire-map.ts';
 
 const MAX_DEPTH = 100;
@@ -106,7 +106,7 @@ class Reader {
         return;
       }
       case 'map': {
-        const map = (before as WireMap | undefined) ?? new WireMap(this.#bytes);
+        const map = (before as WireMap<Message> | undefined) ?? new WireMap(this.#bytes);
         this.#mapEntry(map, field, this.#length(end), depth);
         values[slot] = map;
         return;
@@ -154,7 +154,7 @@ class Reader {
   }
 
   /** Key in field 1, value in field 2; either may be missing, and a repeated message value merges within its entry. */
-  #mapEntry(map: WireMap, field: FieldType, end: number, depth: number): void {
+  #mapEntry(map: WireMap<Message>, field: FieldType, end: number, depth: number): void {
     let [keyStart, keyEnd, valueStart, valueEnd] = [0, 0, 0, 0];
     let value: Message | undefined;
     const type = field.message === undefined ? undefined : field.message();

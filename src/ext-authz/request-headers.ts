@@ -5,16 +5,9 @@
 import { Failure } from '../core/failure.ts';
 import type { InputReads } from '../core/input-reads.ts';
 import { expectSpread, FEW_NAMES } from './key-spread.ts';
-import {
-  listAt,
-  type MadeMap,
-  type Message,
-  mapAt,
-  messageAt,
-  type Span,
-  spanAt,
-} from './protobuf-message.ts';
+import { listAt, type MadeMap, type Message, mapAt, messageAt, spanAt } from './protobuf-message.ts';
 import { isUtf8Part } from './protobuf-reader.ts';
+import type { Span } from './span.ts';
 import { WireMap } from './wire-map.ts';
 
 const NOWHERE: Span = { start: 0, end: 0 };
@@ -25,7 +18,7 @@ const LAST_ASCII = 0x7f;
 
 export class RequestHeaders {
   readonly #bytes: Buffer;
-  readonly #plain: WireMap;
+  readonly #plain: WireMap<Message>;
   readonly #raw: readonly Message[];
   #merged: MadeMap | undefined;
 
@@ -73,13 +66,17 @@ export class RequestHeaders {
     return value === undefined ? undefined : this.#text(value);
   }
 
+  /** whether some came in `header_map`, so that what came in `headers` is not all */
+  get areRaw(): boolean {
+    return this.#raw.length > 0;
+  }
+
   /**
-   * What of the headers is read, in the place of `headers`.
+   * What of the headers is read, for the place of `headers`.
    *
    * @throws Failure  as `expectClear`
    */
-  toShow(reads: InputReads): WireMap | MadeMap {
-    if (this.#raw.length === 0) return this.#plain;
+  toShow(reads: InputReads): MadeMap {
     if (reads === true) return this.#merge();
     const shown = new Map<string, Span | string>();
     for (const name of reads.keys()) {
@@ -143,7 +140,7 @@ function valueOf(header: Message): Span {
   return spanAt(header, 3) ?? spanAt(header, 2) ?? NOWHERE;
 }
 
-function namesOf(map: WireMap): Parameters<typeof expectSpread>[0] {
+function namesOf(map: WireMap<Message>): Parameters<typeof expectSpread>[0] {
   const entries = map.distinct();
   return { size: entries.length, keys: () => entries.map((entry) => map.keyTextAt(entry)) };
 }

@@ -9,8 +9,9 @@ import type { JsonWriter } from './json-writer.ts';
 import { type ParseError, ParseFailure } from './parse-failure.ts';
 import { type BodySource, type ParsedBody, parseBody } from './parsed-body.ts';
 import { isPlainTarget, parsePath, parseTargetQuery, writePlainPath } from './parsed-path.ts';
-import { type Message, type Span, spanAt } from './protobuf-message.ts';
+import { type Message, spanAt } from './protobuf-message.ts';
 import type { RequestHeaders } from './request-headers.ts';
+import type { Span } from './span.ts';
 
 /** How the parts of a request are parsed: see `options.ts`. */
 export interface Reading {
@@ -23,6 +24,7 @@ export interface Reading {
 
 type Query = ReadonlyMap<string, readonly string[]>;
 
+const PARSED_PATH = Buffer.from('"parsed_path":');
 const NOWHERE: Span = { start: 0, end: 0 };
 
 export class RequestParts {
@@ -74,7 +76,7 @@ export class RequestParts {
 
   #writePath(to: JsonWriter): void {
     if (!this.#isPlain && this.#path === undefined) return;
-    to.raw('"parsed_path":');
+    to.bytes(PARSED_PATH);
     if (this.#path === undefined) writePlainPath(to, this.#bytes, this.#target);
     else to.value(this.#path);
     to.raw(',');

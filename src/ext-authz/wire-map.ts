@@ -1,4 +1,4 @@
-import type { Message, Span } from './protobuf-message.ts';
+import type { Span } from './span.ts';
 
 /** Up to so many entries are compared with each other; beyond, their keys are made strings. */
 const FEW = 64;
@@ -8,13 +8,15 @@ const FEW = 64;
  * is made a string or put into a table before somebody asks.
  *
  * As protobuf says, of several entries with one key the last one counts.
+ *
+ * @typeParam M  a message; a map holds messages or strings
  */
-export class WireMap {
+export class WireMap<M> {
   readonly #bytes: Buffer;
   /** of each entry four: from where to where its key, and its value */
   readonly #spans: number[] = [];
   /** the values, of a map that holds messages */
-  readonly #messages: Message[] = [];
+  readonly #messages: M[] = [];
   #distinct: readonly number[] | undefined;
 
   constructor(bytes: Buffer) {
@@ -30,14 +32,16 @@ export class WireMap {
     this.#spans.push(keyStart, keyEnd, valueStart, valueEnd);
   }
 
-  addMessage(keyStart: number, keyEnd: number, value: Message): void {
+  addMessage(keyStart: number, keyEnd: number, value: M): void {
     this.#messages.push(value);
     this.add(keyStart, keyEnd, 0, 0);
   }
 
   /** @returns the number of the entry that counts; -1: there is none */
   find(key: string): number {
-    for (let at = this.#spans.length - 4; at >= 0; at -= 4) if (this.#isKey(at, key)) return at >> 2;
+    const wanted = toUtf8(key);
+    if (wanted === undefined) return -1;
+    for (let at = this.#spans.length - 4; at >= 0; at -= 4) if (this.#isKey(at, wanted)) return at >> 2;
     return -1;
   }
 
@@ -60,7 +64,7 @@ export class WireMap {
     return this.#spanAt(entry * 4 + 2);
   }
 
-  messageAt(entry: number): Message | undefined {
+  messageAt(entry: number): M | undefined {
     return this.#messages[entry];
   }
 
@@ -68,16 +72,13 @@ export class WireMap {
     return { start: this.#spans[at] as number, end: this.#spans[at + 1] as number };
   }
 
-  #isKey(at: number, key: string): boolean {
+  #isKey(at: number, key: Uint8Array): boolean {
     const start = this.#spans[at] as number;
-    const end = this.#spans[at + 1] as number;
+    if ((this.#spans[at + 1] as number) - start !== key.length) return false;
     for (let index = 0; index < key.length; index += 1) {
-      const code = key.charCodeAt(index);
-      // beyond ASCII a character is no byte
-      if (code > 0x7f) return this.#bytes.toString('utf8', start, end) === key;
-      if (start + index === end || this.#bytes[start + index] !== code) return false;
+      if (this.#bytes[start + index] !== key[index]) return false;
     }
-    return end - start === key.length;
+    return true;
   }
 
   #compareAll(): readonly number[] {
@@ -107,4 +108,19 @@ export class WireMap {
     for (let entry = 0; entry < this.size; entry += 1) byKey.set(this.keyTextAt(entry), entry);
     return byKey;
   }
+}
+
+/** What is asked for are words of our own and of policies, again and again. */
+const known = new Map<string, Uint8Array>();
+const MOST_KNOWN = 10_000;
+
+/** @returns undefined for what no UTF-8 says */
+function toUtf8(key: string): Uint8Array | undefined {
+  const before = known.get(key);
+  if (before !== undefined) return before;
+  if (!key.isWellFormed()) return undefined;
+  if (known.size === MOST_KNOWN) known.clear();
+  const utf8 = Buffer.from(key);
+  known.set(key, utf8);
+  return utf8;
 }
