@@ -33,6 +33,8 @@ import { type NativeToolchain, startNativeToolchain } from '../support/native-to
 const PAIRS = 60;
 /** OPA prepares its policy anew in each of its turns, and there are fewer of them. */
 const TURNS_OF_OTHERS = 12;
+/** Of who runs in this process: until its code is compiled for speed, which other threads do. */
+const WARM_TURNS = 60;
 const SLICE_MS = 5;
 /** Few, so that a request is evaluated soon after it was read, as in production. */
 const BATCH = 16;
@@ -297,7 +299,9 @@ const rows = [];
 try {
   for (const each of await cases()) {
     const contenders = [...(await contendersFor(each, native, regorus))];
-    for (let warm = 0; warm < 5; warm += 1) for (const [, run] of contenders) await run();
+    for (const [name, run] of contenders) {
+      for (let turn = 0; turn < (IN_EACH_PAIR.has(name) ? WARM_TURNS : 1); turn += 1) await run();
+    }
     const micros = new Map<string, Measured[]>(contenders.map(([name]) => [name, []]));
     for (let pair = 0; pair < PAIRS; pair += 1) {
       const present = contenders.filter(([name]) => IN_EACH_PAIR.has(name) || isTurnOfOthers(pair));
