@@ -6,7 +6,7 @@
 import { Failure } from '../core/failure.ts';
 
 /** Below it the longest possible chain costs nothing worth a look. */
-const FEW = 64;
+export const FEW_NAMES = 64;
 const LONGEST_CHAIN = 32;
 const OFFSET_BASIS = 0x811c9dc5;
 const PRIME = 0x01000193;
@@ -16,7 +16,7 @@ const PRIME = 0x01000193;
  * @throws Failure request_malformed  when they were chosen to collide
  */
 export function expectSpread(names: { readonly size: number; keys(): Iterable<string> }): void {
-  if (names.size <= FEW) return;
+  if (names.size <= FEW_NAMES) return;
   const chains = new Uint8Array(2 ** Math.ceil(Math.log2(names.size)));
   for (const name of names.keys()) {
     const chain = hash(name) & (chains.length - 1);

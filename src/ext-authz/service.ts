@@ -14,10 +14,11 @@ import type { Metrics } from '../telemetry/metrics.ts';
 import { createAnswers } from './answers.ts';
 import { createCheckLog } from './check-log.ts';
 import { createCheckObserver, type DecisionRecorder } from './check-observer.ts';
-import { type CheckRequest, fromCheckRequest, type Reading } from './check-request.ts';
+import { type CheckRequest, fromCheckRequest } from './check-request.ts';
 import type { GrpcMessages } from './grpc-body.ts';
 import type { ExtAuthzOptions } from './options.ts';
 import { withEverySpelling } from './query-spellings.ts';
+import type { Reading } from './request-parts.ts';
 
 /** @returns the CheckResponse; rejects with an RpcFailure only, and only with `compatibility: opa-envoy` */
 export type CheckHandler = (request: Uint8Array, call: ByteCall) => Promise<Uint8Array>;

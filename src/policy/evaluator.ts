@@ -60,6 +60,8 @@ export interface EvaluatorOptions {
 const DEFINED = '[{"result":';
 const END = '}]';
 const UNDEFINED: Evaluation = Object.freeze({ defined: false });
+const TRUE: Evaluation = Object.freeze({ defined: true, value: true, text: 'true' });
+const FALSE: Evaluation = Object.freeze({ defined: true, value: false, text: 'false' });
 const NOT_BEGUN: EvaluationCost = Object.freeze({ outcome: 'refused', units: 0 });
 const RETRY_SECONDS = 1;
 
@@ -131,6 +133,8 @@ function idOf({ entrypoints }: WasmInstance, entrypoint: string): number {
 }
 
 function toEvaluation(resultSet: string): Evaluation {
+  if (resultSet === '[{"result":true}]') return TRUE;
+  if (resultSet === '[{"result":false}]') return FALSE;
   if (resultSet === '[]') return UNDEFINED;
   if (!resultSet.startsWith(DEFINED) || !resultSet.endsWith(END)) {
     throw new Error('the result set has an unexpected form');
