@@ -14,7 +14,6 @@ import { Failure } from '../core/failure.ts';
 import { type InputReads, readsBelow } from '../core/input-reads.ts';
 import type { JsonObject } from '../core/json.ts';
 import { CHECK_REQUEST } from './check-request-types.ts';
-import type { GrpcReading } from './grpc-body.ts';
 import { JsonWriter } from './json-writer.ts';
 import { expectSpread } from './key-spread.ts';
 import { type ParseError, ParseFailure } from './parse-failure.ts';
@@ -32,20 +31,12 @@ import {
   spanAt,
 } from './protobuf-message.ts';
 import { isUtf8Span, readMessage } from './protobuf-reader.ts';
+import type { Reading } from './reading.ts';
 
 /** What may be believed of who sent the bytes. */
 export interface Belief {
   /** the peer is enrolled: who it says its client is counts */
   readonly identityFields: boolean;
-}
-
-/** How the parts of a request are parsed: see `options.ts`. */
-export interface Reading {
-  /** default: `refuse` */
-  readonly parseErrors?: 'refuse' | 'input';
-  /** default: true; false leaves `parsed_body` and `truncated_body` out */
-  readonly parseBodies?: boolean;
-  readonly grpc?: GrpcReading;
 }
 
 export interface CheckRequest extends AuthorizationRequest {

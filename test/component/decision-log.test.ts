@@ -1,75 +1,17 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { type App, startApp } from '../../src/app.ts';
-import { loadConfig } from '../../src/config/load.ts';
 import type { JsonObject } from '../../src/core/json.ts';
-import type { PolicySource } from '../../src/policy/source.ts';
-import { silentLogger } from '../../src/telemetry/logger.ts';
-import { aCheckRequest, type CheckClient, createCheckClient } from '../support/check-client.ts';
+import { aCheckRequest, type CheckClient } from '../support/check-client.ts';
 import { eventually } from '../support/eventually.ts';
 import { type LogReceiver, startLogReceiver } from '../support/log-receiver.ts';
+import { type LoggedAppOptions, startLoggedApp } from '../support/logged-app.ts';
 
 const closers: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
   for (const close of closers.splice(0).reverse()) await close();
 });
 
-interface Running {
-  readonly app: App;
-  readonly client: CheckClient;
-  /** of a metric with these labels, as they are rendered; 0: there is none */
-  valueOf(series: string): Promise<number>;
-  stop(): Promise<void>;
-  /** in the file, after the stop, which writes everything; as text */
-  lines(): Promise<string[]>;
-  events(): Promise<JsonObject[]>;
-}
-
-const RULE =
-  'package envoy.authz\n\nallow := {"allowed": input.attributes.request.http.method == "GET", "n": 1.0}\n';
-
-async function start(
-  set: readonly string[] = [],
-  { rego = RULE, more = [] }: { rego?: string; more?: { name: string; source: PolicySource }[] } = {},
-): Promise<Running> {
-  const folder = await mkdtemp(join(tmpdir(), 'chancery-decisions-'));
-  closers.push(() => rm(folder, { recursive: true }));
-  const path = join(folder, 'decisions.jsonl');
-  const ports = ['authz', 'control', 'admin', 'ops'].map((listener) => `${listener}.port=0`);
-  const all = [...ports, 'drainSeconds=0', ...(set.includes('no file') ? [] : [`audit.file.path=${path}`])];
-  const app = await startApp({
-    config: loadConfig({ set: [...all, ...set.filter((each) => each !== 'no file')] }),
-    logger: silentLogger,
-    policies: [{ name: 'only', source: { modules: { 'policy.rego': rego } } }, ...more],
-  });
-  const client = createCheckClient(`127.0.0.1:${app.ports.authz}`);
-  let running = true;
-  const stop = async (): Promise<void> => {
-    if (!running) return;
-    running = false;
-    client.close();
-    await app.stop();
-  };
-  closers.push(stop);
-  const lines = async (): Promise<string[]> => {
-    await stop();
-    return (await readFile(path, 'utf8')).split('\n').filter(Boolean);
-  };
-  return {
-    app,
-    client,
-    stop,
-    lines,
-    events: async () => (await lines()).map((line) => JSON.parse(line) as JsonObject),
-    async valueOf(series) {
-      const text = await app.world.metrics.render();
-      const line = text.split('\n').find((each) => each.startsWith(`${series} `));
-      return Number(line?.slice(series.length + 1) ?? 0);
-    },
-  };
-}
+const start = (set: readonly string[] = [], options: Omit<LoggedAppOptions, 'defer'> = {}) =>
+  startLoggedApp(set, { ...options, defer: (close) => closers.push(close) });
 
 const ID = expect.stringMatching(/^[0-9a-f]{8}-[0-9a-f-]{27}$/);
 const NS = expect.any(Number);
@@ -276,14 +218,16 @@ describe('a sink that takes half of what is offered', () => {
     async (whenFull) => {
       let perSecond = 1_000_000;
       const receiver = await slowReceiver(() => perSecond);
-      const { client, valueOf, stop } = await start([
-        'no file',
-        `audit.http.url=${receiver.url}`,
-        `audit.http.whenFull=${whenFull}`,
-        'audit.http.maxChunkBytes=4096',
-        'audit.http.maxDelayMs=10',
-        `audit.queueEvents=${BOUND}`,
-      ]);
+      const { client, valueOf, stop } = await start(
+        [
+          `audit.http.url=${receiver.url}`,
+          `audit.http.whenFull=${whenFull}`,
+          'audit.http.maxChunkBytes=4096',
+          'audit.http.maxDelayMs=10',
+          `audit.queueEvents=${BOUND}`,
+        ],
+        { hasFile: false },
+      );
       const counted = async (name: string): Promise<number> =>
         valueOf(`chancery_decision_log_${name}{sink="http"}`);
       const begunMs = performance.now();
