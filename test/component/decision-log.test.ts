@@ -270,6 +270,10 @@ describe('OpenTelemetry', () => {
     readonly traceId: string;
     readonly spanId: string;
     readonly parentSpanId: string;
+    readonly name: string;
+    readonly startTimeUnixNano: string;
+    readonly endTimeUnixNano: string;
+    readonly status: { readonly code?: number };
     readonly attributes: readonly { readonly key: string; readonly value: Record<string, unknown> }[];
   }
   const spansIn = (receiver: LogReceiver): readonly Span[] =>
@@ -292,7 +296,21 @@ describe('OpenTelemetry', () => {
     await client.check(aCheckRequest());
     const logged = await events();
     const [sampled, , b3] = logged;
-    const spans = spansIn(receiver);
+    const all = spansIn(receiver);
+    const spans = all.filter(({ name }) => name.endsWith('/Check'));
+    // one after the other, from the beginning of the Check to its end
+    for (const { spanId, startTimeUnixNano, endTimeUnixNano } of spans) {
+      const stages = all.filter(({ parentSpanId }) => parentSpanId === spanId);
+      const names = ['parse', 'authenticate', 'evaluate', 'encode'].map((stage) => `Check ${stage}`);
+      expect(stages.map(({ name }) => name)).toEqual(names);
+      expect(stages.map((stage) => stage.startTimeUnixNano)).toEqual([
+        startTimeUnixNano,
+        ...stages.slice(0, -1).map((stage) => stage.endTimeUnixNano),
+      ]);
+      expect(stages.at(-1)?.endTimeUnixNano).toBe(endTimeUnixNano);
+      expect(new Set(stages.map((stage) => stage.spanId)).size).toBe(4);
+    }
+    expect(all).toHaveLength(10);
     expect(spans.map(({ traceId, parentSpanId, spanId }) => ({ traceId, parentSpanId, spanId }))).toEqual([
       { traceId: TRACE, parentSpanId: PARENT, spanId: sampled?.['span_id'] },
       { traceId: TRACE, parentSpanId: PARENT, spanId: b3?.['span_id'] },
@@ -319,6 +337,28 @@ describe('OpenTelemetry', () => {
     expect(await valueOf('chancery_decision_log_offered_total{sink="traces"}')).toBe(2);
     expect(await valueOf('chancery_decision_log_written_total{sink="traces"}')).toBe(2);
     expect(await valueOf('chancery_decision_log_written_total{sink="otlp"}')).toBe(4);
+  });
+
+  it('has a span for each stage that a Check came to, and says which one has failed', async () => {
+    const receiver = await startLogReceiver();
+    closers.push(() => receiver.close());
+    const rego = 'package envoy.authz\n\nallow := 1 if input\n\nallow := 2 if input\n';
+    const { client, stop } = await start([`telemetry.otlp.url=${receiver.url}`], { rego });
+    const traced = { headers: { traceparent: `00-${TRACE}-${PARENT}-01` } };
+    await client.check(aCheckRequest({ ...traced }));
+    await client.check(aCheckRequest({ ...traced }, { context_extensions: { service: 'unheard-of' } }));
+    await stop();
+    const spans = spansIn(receiver).map(({ name, status }) => `${name}: ${status.code ?? 0}`);
+    expect(spans).toEqual([
+      'envoy.service.auth.v3.Authorization/Check: 2',
+      'Check parse: 0',
+      'Check authenticate: 0',
+      'Check evaluate: 2',
+      'Check encode: 0',
+      'envoy.service.auth.v3.Authorization/Check: 0',
+      'Check parse: 0',
+      'Check authenticate: 0',
+    ]);
   });
 
   it('loses and counts spans that nobody takes, and Checks go on', async () => {
