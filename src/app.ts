@@ -9,6 +9,7 @@ import { systemClock } from './core/clock.ts';
 import { Failure } from './core/failure.ts';
 import type { Position } from './core/position.ts';
 import { acquireAll } from './core/resources.ts';
+import { readDescriptorSet } from './grpc/message-decoder.ts';
 import { pause } from './journal/deadline.ts';
 import type { Writer } from './journal/fold.ts';
 import { systemRandom } from './journal/random.ts';
@@ -133,9 +134,13 @@ async function start(
   const opsPort = await ops.listen(config.ops);
   const ports: { authz?: number; control?: number; admin?: number; ops: number } = { ops: opsPort };
 
-  const decisionLog = has('authz') ? openDecisionLog(config, world, active) : undefined;
+  const { protoDescriptorFile } = config.authz;
+  const descriptorSet =
+    has('authz') && protoDescriptorFile !== undefined ? readDescriptorSet(protoDescriptorFile) : undefined;
+  const asked = { policies: active, descriptorSet };
+  const decisionLog = has('authz') ? openDecisionLog(config, world, asked) : undefined;
   if (decisionLog !== undefined) stack.defer(() => decisionLog.close(FLUSH_MS));
-  const authz = has('authz') ? createAuthzServer(config, world, active, decisionLog) : undefined;
+  const authz = has('authz') ? createAuthzServer(config, world, { ...asked, decisionLog }) : undefined;
   if (authz !== undefined) {
     stack.defer(() => authz.close(DRAIN_MS));
     ports.authz = await authz.listen();

@@ -17,7 +17,7 @@ export function observeQueues(metrics: Metrics, queues: readonly SinkQueue[]): L
   metrics.observed(
     'counter',
     'chancery_decision_log_offered_total',
-    'Events (for the sink traces: spans) that a sink should write',
+    'Events (for the sink traces: Checks whose trace is sampled) that a sink should write',
     each((queue) => queue.counts().offered),
     ['sink'],
   );

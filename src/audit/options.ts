@@ -18,7 +18,8 @@ const redactSchema = Type.Object(
     bodies: Type.Boolean({
       default: false,
       description:
-        '`body` and `rawBody` are written too, as they came; `parsed_body` always is, without secrets',
+        '`body` and `rawBody` are written too, unless something was taken out of `parsed_body`; of a body that is not ' +
+        'parsed, only what looks like a token is found; `parsed_body` always is, without secrets',
     }),
   },
   {

@@ -43,4 +43,12 @@ export interface TracePlace {
   readonly parent: TraceParent;
   /** of our own span; undefined: none is made */
   readonly spanId?: string | undefined;
+  /** when each stage that was begun had ended, after the start of the Check; of a span only */
+  readonly stages?: readonly StageEnd[] | undefined;
+}
+
+export interface StageEnd {
+  readonly stage: 'parse' | 'authenticate' | 'evaluate' | 'encode';
+  readonly endNs: number;
+  readonly failed: boolean;
 }

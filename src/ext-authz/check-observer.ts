@@ -3,7 +3,7 @@
  * are taken on the way; nothing is made text of here, since the answer waits.
  */
 import { randomFillSync } from 'node:crypto';
-import type { CheckRecord, TracePlace } from '../audit/record.ts';
+import type { CheckRecord, StageEnd, TracePlace } from '../audit/record.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Decision } from '../core/decision.ts';
 import type { Failure } from '../core/failure.ts';
@@ -175,18 +175,36 @@ class Observed implements ObservedCheck {
       ndBuiltinCache,
       request: this.#bytes,
       believed: this.#believed,
-      trace: this.#trace(recorder.traces),
+      trace: this.#trace(recorder.traces, endedMs),
     };
   }
 
   /** Envoy's span of this very call, if it tells it, else that of the request. */
-  #trace(traces: boolean): TracePlace | undefined {
+  #trace(traces: boolean, endedMs: number): TracePlace | undefined {
     const { metadata } = this.#call;
     const parent =
       (metadata && readTraceParent((name) => metadata(name))) ??
       readTraceParent((name) => this.#header(name));
     if (parent === undefined) return undefined;
-    return traces && parent.sampled ? { parent, spanId: newSpanId() } : { parent };
+    if (!traces || !parent.sampled) return { parent };
+    return { parent, spanId: newSpanId(), stages: this.#stages(endedMs) };
+  }
+
+  /** The same as the histogram of stages counts (`check-measures.ts`). */
+  #stages(endedMs: number): readonly StageEnd[] {
+    const { authenticatedAtMs, evaluatedAtMs, result } = this.notes;
+    const ends: [StageEnd['stage'], number][] = [['parse', this.#parsedMs ?? endedMs]];
+    if (this.#parsedMs !== undefined) ends.push(['authenticate', authenticatedAtMs ?? endedMs]);
+    if (authenticatedAtMs !== undefined && evaluatedAtMs !== undefined)
+      ends.push(['evaluate', evaluatedAtMs], ['encode', endedMs]);
+    // an evaluation that threw is followed by the answer that says so
+    const last = evaluatedAtMs !== undefined && result === undefined ? 'evaluate' : ends.at(-1)?.[0];
+    const failed = this.#outcome.effect === 'failure' ? last : undefined;
+    return ends.map(([stage, atMs]) => ({
+      stage,
+      endNs: nanoseconds(this.#startedMs, atMs),
+      failed: stage === failed,
+    }));
   }
 
   /** To look through all headers costs more than to find that the name is nowhere in the bytes. */

@@ -17,8 +17,9 @@ import { JsonWriter } from './json-writer.ts';
 import { writeMessage } from './protobuf-json.ts';
 import { type Message, mapAt, messageAt, setValue, spanAt } from './protobuf-message.ts';
 import { readMessage } from './protobuf-reader.ts';
+import type { Reading } from './reading.ts';
 import { RequestHeaders } from './request-headers.ts';
-import { type Reading, RequestParts } from './request-parts.ts';
+import { RequestParts } from './request-parts.ts';
 import type { Span } from './span.ts';
 
 /** What may be believed of who sent the bytes. */

@@ -30,6 +30,16 @@ export function expectSpread(names: { readonly size: number; keys(): Iterable<st
 
 function hash(name: string): number {
   let value = OFFSET_BASIS;
+  for (let at = 0; at < name.length; at += 1) {
+    const code = name.charCodeAt(at);
+    if (code >= 0x80) return hashBytes(name);
+    value = Math.imul(value, PRIME) ^ code;
+  }
+  return value;
+}
+
+function hashBytes(name: string): number {
+  let value = OFFSET_BASIS;
   for (const byte of Buffer.from(name)) value = Math.imul(value, PRIME) ^ byte;
   return value;
 }

@@ -4,23 +4,14 @@
  * seen to be good without being parsed, and then each part is made for who reads it.
  */
 import { type InputReads, readsBelow } from '../core/input-reads.ts';
-import type { GrpcReading } from './grpc-body.ts';
 import type { JsonWriter } from './json-writer.ts';
 import { type ParseError, ParseFailure } from './parse-failure.ts';
 import { type BodySource, type ParsedBody, parseBody } from './parsed-body.ts';
 import { isPlainTarget, parsePath, parseTargetQuery, writePlainPath } from './parsed-path.ts';
 import { type Message, spanAt } from './protobuf-message.ts';
+import type { Reading } from './reading.ts';
 import type { RequestHeaders } from './request-headers.ts';
 import type { Span } from './span.ts';
-
-/** How the parts of a request are parsed: see `options.ts`. */
-export interface Reading {
-  /** default: `refuse` */
-  readonly parseErrors?: 'refuse' | 'input';
-  /** default: true; false leaves `parsed_body` and `truncated_body` out */
-  readonly parseBodies?: boolean;
-  readonly grpc?: GrpcReading;
-}
 
 type Query = ReadonlyMap<string, readonly string[]>;
 

@@ -5,6 +5,7 @@ import { systemRandom } from '../journal/random.ts';
 import { type ContextDeps, newBuiltinContext } from './builtin-context.ts';
 import { type Builtins, NO_BUILTINS } from './builtin-port.ts';
 import { createFailureAllowance } from './failure-allowance.ts';
+import { createUsualCost } from './usual-cost.ts';
 import { startWasmInstance, type WasmInstance } from './wasm-instance.ts';
 
 /**
@@ -15,8 +16,11 @@ export type Evaluation =
   | { readonly defined: false }
   | { readonly defined: true; readonly value: Json; readonly text: string };
 
-/** What became of an evaluation; `refused`: it was not begun. */
-export type EvaluationOutcome = 'answered' | 'failed' | 'over_budget' | 'refused';
+/**
+ * What became of an evaluation; `cut_short`: at the smaller budget that there is while failing ones have taken too much
+ * time; `refused`: it was not begun.
+ */
+export type EvaluationOutcome = 'answered' | 'failed' | 'over_budget' | 'cut_short' | 'refused';
 
 export interface EvaluationCost {
   readonly outcome: EvaluationOutcome;
@@ -36,7 +40,8 @@ export interface Evaluator {
    * @param input  JSON, as UTF-8
    * @throws Failure policy_failed  whatever the policy did wrong: no such entrypoint, conflicting rules, the budget or
    *         the memory used up, an input that it cannot take. The next evaluation is not affected.
-   * @throws Failure overloaded  when evaluations that failed have taken too much of the thread's time lately
+   * @throws Failure overloaded  evaluations that failed have taken too much of the thread's time lately, and this one needs
+   *         far more than those that were answered
    */
   evaluate(entrypoint: string, input: Uint8Array): Evaluation;
   /** of the last call of `evaluate` */
@@ -73,14 +78,18 @@ export function createEvaluator(module: WebAssembly.Module, options: EvaluatorOp
   const { maxUnits, now = () => performance.now() } = options;
   const instance = start(module, options);
   const allowance = createFailureAllowance(now());
+  const usual = createUsualCost();
   let cost = NOT_BEGUN;
 
-  const fail = (thrown: unknown, startedMs: number): Failure => {
+  const fail = (thrown: unknown, budget: number, startedMs: number): Failure => {
     const unitsLeft = instance.unitsLeft();
     const isOverBudget = unitsLeft < 0;
-    cost = { outcome: isOverBudget ? 'over_budget' : 'failed', units: maxUnits - Math.max(unitsLeft, 0) };
+    const isCutShort = isOverBudget && budget < maxUnits;
+    const outcome = isCutShort ? 'cut_short' : isOverBudget ? 'over_budget' : 'failed';
+    cost = { outcome, units: budget - Math.max(unitsLeft, 0) };
     instance.restore();
     allowance.spend(startedMs, now());
+    if (isCutShort) return tooManyFailures(thrown);
     const detail = isOverBudget ? `The evaluation needs more than ${maxUnits} units` : undefined;
     return Failure.from(thrown, 'policy_failed', detail);
   };
@@ -93,13 +102,14 @@ export function createEvaluator(module: WebAssembly.Module, options: EvaluatorOp
       cost = NOT_BEGUN;
       const id = idOf(instance, entrypoint);
       const startedMs = now();
-      if (allowance.isUsedUp(startedMs)) throw tooManyFailures();
+      const budget = allowance.isUsedUp(startedMs) ? Math.min(maxUnits, usual.budget()) : maxUnits;
       try {
-        const evaluation = toEvaluation(instance.evaluate(id, input, maxUnits));
-        cost = { outcome: 'answered', units: maxUnits - instance.unitsLeft() };
+        const evaluation = toEvaluation(instance.evaluate(id, input, budget));
+        cost = { outcome: 'answered', units: budget - instance.unitsLeft() };
+        usual.answered(cost.units);
         return evaluation;
       } catch (thrown) {
-        throw fail(thrown, startedMs);
+        throw fail(thrown, budget, startedMs);
       }
     },
     lastCost: () => cost,
@@ -120,10 +130,12 @@ function start(
   }
 }
 
-function tooManyFailures(): Failure {
-  return new Failure('overloaded', 'Evaluations of this policy that failed have taken too much time', {
-    retryAfterSeconds: RETRY_SECONDS,
-  });
+function tooManyFailures(cause: unknown): Failure {
+  return new Failure(
+    'overloaded',
+    'Evaluations of this policy that failed have taken too much time, and this one needs far more than usual',
+    { retryAfterSeconds: RETRY_SECONDS, cause },
+  );
 }
 
 function idOf({ entrypoints }: WasmInstance, entrypoint: string): number {

@@ -5,12 +5,23 @@ import type { CheckRecord } from '../audit/record.ts';
 import { runWorker } from '../audit/worker.ts';
 import type { PolicySlot, WorkerSettings } from '../audit/worker-protocol.ts';
 import { fromCheckRequest } from '../ext-authz/check-request.ts';
+import { type ReadingOptions, readingOf } from '../ext-authz/reading.ts';
+import { createMessageDecoder } from '../grpc/message-decoder.ts';
 import { KNOWN_BUILTINS } from '../policy/all-builtins.ts';
 import { createEvaluator, type Evaluator } from '../policy/evaluator.ts';
 import { createOtlp } from '../telemetry/otlp.ts';
 
-const settings = workerData as WorkerSettings;
-const { otlp, otlpHeaders: headers, instance, version } = settings;
+/** `workerData` */
+export interface AuditWorkerSettings extends WorkerSettings {
+  /** as where the Checks are answered */
+  readonly reading: ReadingOptions;
+  /** of `authz.protoDescriptorFile` */
+  readonly descriptorSet: Uint8Array | undefined;
+}
+
+const settings = workerData as AuditWorkerSettings;
+const { otlp, otlpHeaders: headers, instance, version, descriptorSet } = settings;
+const reading = readingOf(settings.reading, descriptorSet && createMessageDecoder(descriptorSet));
 
 if (parentPort !== null) {
   await runWorker({
@@ -18,7 +29,7 @@ if (parentPort !== null) {
     settings,
     otlp: otlp && createOtlp(otlp, { instance, version, headers }),
     writeInput: ({ request, believed, identity = {} }: CheckRecord) =>
-      fromCheckRequest(request, { identityFields: believed }).writeInput(identity),
+      fromCheckRequest(request, { identityFields: believed }, reading).writeInput(identity),
     policies: createLogPolicies(),
   });
 }

@@ -6,7 +6,7 @@ import { decide } from '../decision/decide.ts';
 import { toOpaEnvoyDecision } from '../decision/opa-envoy-output.ts';
 import { toDecision } from '../decision/output.ts';
 import { checkService, createCheckHandler } from '../ext-authz/service.ts';
-import { loadMessageDecoder } from '../grpc/message-decoder.ts';
+import { createMessageDecoder } from '../grpc/message-decoder.ts';
 import { createGrpcServer, type GrpcServer } from '../grpc/server.ts';
 import { createAuthenticator } from '../identity/authenticate.ts';
 import { createIdentityMeasures } from '../identity/measures.ts';
@@ -14,12 +14,18 @@ import type { ActivePolicies } from '../policy/active.ts';
 import { openPort } from './port.ts';
 import type { World } from './world.ts';
 
-/** @param decisionLog  undefined: nothing is recorded */
+export interface AuthzDeps {
+  readonly policies: ActivePolicies;
+  /** of `authz.protoDescriptorFile` */
+  readonly descriptorSet: Uint8Array | undefined;
+  /** undefined: nothing is recorded */
+  readonly decisionLog?: DecisionLog | undefined;
+}
+
 export function createAuthzServer(
   config: Config,
   world: World,
-  policies: ActivePolicies,
-  decisionLog?: DecisionLog,
+  { policies, descriptorSet, decisionLog }: AuthzDeps,
 ): GrpcServer {
   const { clock, metrics, state } = world;
   const logger = world.logger.child({ role: 'authz' });
@@ -29,7 +35,7 @@ export function createAuthzServer(
     createAuthenticator({ issuers, options: config.identity, clock, onKeysRead: identity.keysRead }),
   );
   const { tls, peerClaims } = openPort('authz', config.authz, { ...world, logger });
-  const { compatibility, protoDescriptorFile, dryRun = false } = config.authz;
+  const { compatibility, dryRun = false } = config.authz;
   if (dryRun) logger.warn({}, 'authz.dryRun is on: everything is allowed');
   const toResult = compatibility === 'opa-envoy' ? toOpaEnvoyDecision : toDecision;
   const deps = { registry: state.registry.view, policies, authenticate, toDecision: toResult };
@@ -37,7 +43,7 @@ export function createAuthzServer(
     decide: (request, deadline, notes) => decide(request, deps, deadline, notes),
     peerClaims,
     options: config.authz,
-    ...(protoDescriptorFile !== undefined && { grpcMessages: loadMessageDecoder(protoDescriptorFile) }),
+    ...(descriptorSet !== undefined && { grpcMessages: createMessageDecoder(descriptorSet) }),
     clock,
     logger,
     metrics,

@@ -126,6 +126,22 @@ describe('redaction by default', () => {
     ).toBe('plain');
   });
 
+  it('keeps raw bodies, where that is wanted, only of what held no secret, and finds a JWT in bytes', () => {
+    const headers = { 'content-type': 'application/json' };
+    const secret = JSON.stringify({ user: 'alice', password: SECRET });
+    for (const form of [{ body: secret }, { raw_body: Buffer.from(secret) }]) {
+      const line = lineOf(request({ headers, ...form }), { bodies: true }) ?? '';
+      expectHidden(line, SECRET);
+      expect(line).toContain('"parsed_body":{"user":"alice"}');
+    }
+    const plain = lineOf(request({ headers, body: '{"user":"alice"}' }), { bodies: true }) ?? '';
+    expect(JSON.parse(plain).input.attributes.request.http.body).toBe('{"user":"alice"}');
+    const bytes = lineOf(request({ raw_body: Buffer.from(`note ${JWT} \xff`) }), { bodies: true }) ?? '';
+    expectHidden(bytes, 'eyJzdWIiOiJhbGljZSJ9');
+    expect(bytes).toContain(Buffer.from('note redacted').toString('base64').slice(0, 12));
+    expect(JSON.parse(bytes).masked).toEqual(['/input/attributes/request/http/rawBody']);
+  });
+
   it.each<[string, LineOptions['claims'], JsonObject]>([
     ['none', [], {}],
     ['the named ones', ['roles'], { roles: ['reader'] }],
