@@ -1,11 +1,14 @@
+import type { AnsweredCall } from '../builtins/builtin.ts';
 import { systemClock } from '../core/clock.ts';
 import { Failure } from '../core/failure.ts';
 import type { Json } from '../core/json.ts';
 import { systemRandom } from '../journal/random.ts';
-import { type ContextDeps, newBuiltinContext } from './builtin-context.ts';
+import type { NetworkCall } from '../outbound/network-call.ts';
+import { type ContextDeps, type EvaluationMemory, newBuiltinContext, newMemory } from './builtin-context.ts';
 import { type Builtins, NO_BUILTINS } from './builtin-port.ts';
 import { createFailureAllowance } from './failure-allowance.ts';
-import { startWasmInstance, type WasmInstance } from './wasm-instance.ts';
+import { Suspension } from './remembered.ts';
+import { type InstanceOptions, startWasmInstance, type WasmInstance } from './wasm-instance.ts';
 
 /**
  * What an entrypoint says. `text` is the value as JSON with numbers as the policy wrote them, which `value` has lost:
@@ -15,13 +18,23 @@ export type Evaluation =
   | { readonly defined: false }
   | { readonly defined: true; readonly value: Json; readonly text: string };
 
+/** It waits for the network, and is begun again with the answer in its memory. */
+export interface Suspended {
+  readonly call: NetworkCall;
+  readonly memory: EvaluationMemory;
+  /** until here, all attempts together */
+  readonly units: number;
+}
+
 /** What became of an evaluation; `refused`: it was not begun. */
-export type EvaluationOutcome = 'answered' | 'failed' | 'over_budget' | 'refused';
+export type EvaluationOutcome = 'answered' | 'failed' | 'over_budget' | 'refused' | 'suspended';
 
 export interface EvaluationCost {
   readonly outcome: EvaluationOutcome;
-  /** the same for the same module and input on every machine (metering.ts) */
+  /** the same for the same module and input on every machine (metering.ts); of all attempts together */
   readonly units: number;
+  /** what built-ins have answered that may say something else each time */
+  readonly answered?: ReadonlyMap<string, AnsweredCall>;
 }
 
 /** Evaluates one compiled policy, in this thread. */
@@ -39,7 +52,13 @@ export interface Evaluator {
    * @throws Failure overloaded  when evaluations that failed have taken too much of the thread's time lately
    */
   evaluate(entrypoint: string, input: Uint8Array): Evaluation;
-  /** of the last call of `evaluate` */
+  /**
+   * As `evaluate`, but what waits for the network is no failure.
+   *
+   * @param from  an attempt that has been suspended, with the answer in its memory
+   */
+  attempt(entrypoint: string, input: Uint8Array, from?: Suspended): Evaluation | Suspended;
+  /** of the last call of `evaluate` or `attempt` */
   lastCost(): EvaluationCost;
 }
 
@@ -61,6 +80,7 @@ const DEFINED = '[{"result":';
 const END = '}]';
 const UNDEFINED: Evaluation = Object.freeze({ defined: false });
 const NOT_BEGUN: EvaluationCost = Object.freeze({ outcome: 'refused', units: 0 });
+const OF_THE_SYSTEM: ContextDeps = { clock: systemClock, random: systemRandom };
 const RETRY_SECONDS = 1;
 
 /**
@@ -68,19 +88,50 @@ const RETRY_SECONDS = 1;
  * @throws Failure policy_not_loaded  when the module cannot be started
  */
 export function createEvaluator(module: WebAssembly.Module, options: EvaluatorOptions): Evaluator {
-  const { maxUnits, now = () => performance.now() } = options;
-  const instance = start(module, options);
+  const { maxUnits, now = () => performance.now(), given = OF_THE_SYSTEM } = options;
+  /** of the evaluation in progress, once it has called a built-in */
+  let memory: EvaluationMemory | undefined;
+  const instance = start(module, options, (charge) => {
+    memory ??= newMemory(given);
+    return newBuiltinContext(memory, given, charge);
+  });
   const allowance = createFailureAllowance(now());
   let cost = NOT_BEGUN;
 
+  const costOf = (outcome: EvaluationOutcome): EvaluationCost => {
+    const units = maxUnits - Math.max(instance.unitsLeft(), 0);
+    return { outcome, units, ...(memory && { answered: memory.answered }) };
+  };
+
   const fail = (thrown: unknown, startedMs: number): Failure => {
-    const unitsLeft = instance.unitsLeft();
-    const isOverBudget = unitsLeft < 0;
-    cost = { outcome: isOverBudget ? 'over_budget' : 'failed', units: maxUnits - Math.max(unitsLeft, 0) };
+    const isOverBudget = instance.unitsLeft() < 0;
+    cost = costOf(isOverBudget ? 'over_budget' : 'failed');
     instance.restore();
     allowance.spend(startedMs, now());
     const detail = isOverBudget ? `The evaluation needs more than ${maxUnits} units` : undefined;
     return Failure.from(thrown, 'policy_failed', detail);
+  };
+
+  const suspend = ({ call }: Suspension): Suspended => {
+    cost = costOf('suspended');
+    instance.restore();
+    return { call, memory: memory ?? newMemory(given), units: cost.units };
+  };
+
+  const attempt = (entrypoint: string, input: Uint8Array, from?: Suspended): Evaluation | Suspended => {
+    cost = NOT_BEGUN;
+    memory = from?.memory;
+    const id = idOf(instance, entrypoint);
+    const startedMs = now();
+    if (allowance.isUsedUp(startedMs)) throw tooManyFailures();
+    try {
+      const evaluation = toEvaluation(instance.evaluate(id, input, maxUnits - (from?.units ?? 0)));
+      cost = costOf('answered');
+      return evaluation;
+    } catch (thrown) {
+      if (thrown instanceof Suspension) return suspend(thrown);
+      throw fail(thrown, startedMs);
+    }
   };
 
   return {
@@ -88,30 +139,26 @@ export function createEvaluator(module: WebAssembly.Module, options: EvaluatorOp
     abi: instance.abi,
     builtins: instance.builtins,
     evaluate(entrypoint, input) {
-      cost = NOT_BEGUN;
-      const id = idOf(instance, entrypoint);
-      const startedMs = now();
-      if (allowance.isUsedUp(startedMs)) throw tooManyFailures();
-      try {
-        const evaluation = toEvaluation(instance.evaluate(id, input, maxUnits));
-        cost = { outcome: 'answered', units: maxUnits - instance.unitsLeft() };
-        return evaluation;
-      } catch (thrown) {
-        throw fail(thrown, startedMs);
-      }
+      const outcome = attempt(entrypoint, input);
+      if (!isSuspended(outcome)) return outcome;
+      cost = { ...cost, outcome: 'failed' };
+      throw new Failure('policy_failed', `${outcome.call.name} cannot be asked here`);
     },
+    attempt,
     lastCost: () => cost,
   };
 }
 
-const OF_THE_SYSTEM: ContextDeps = { clock: systemClock, random: systemRandom };
+export function isSuspended(outcome: Evaluation | Suspended): outcome is Suspended {
+  return 'call' in outcome;
+}
 
 function start(
   module: WebAssembly.Module,
-  { data, maxMemoryMiB, builtins = NO_BUILTINS, given = OF_THE_SYSTEM }: EvaluatorOptions,
+  { data, maxMemoryMiB, builtins = NO_BUILTINS }: EvaluatorOptions,
+  newContext: InstanceOptions['newContext'],
 ): WasmInstance {
   try {
-    const newContext = (charge: (units: number) => void) => newBuiltinContext(given, charge);
     return startWasmInstance(module, { data, maxMemoryMiB, builtins, newContext });
   } catch (thrown) {
     throw Failure.from(thrown, 'policy_not_loaded', 'The compiled policy cannot be started');

@@ -5,7 +5,7 @@ import type { CheckRecord } from '../audit/record.ts';
 import { runWorker } from '../audit/worker.ts';
 import type { PolicySlot, WorkerSettings } from '../audit/worker-protocol.ts';
 import { fromCheckRequest } from '../ext-authz/check-request.ts';
-import { KNOWN_BUILTINS } from '../policy/all-builtins.ts';
+import { knownBuiltins } from '../policy/all-builtins.ts';
 import { createEvaluator, type Evaluator } from '../policy/evaluator.ts';
 import { createOtlp } from '../telemetry/otlp.ts';
 
@@ -47,7 +47,7 @@ function toLogPolicy(slot: PolicySlot): LogPolicy | 'missing' | undefined {
   let evaluator: Evaluator;
   try {
     // one that fails often is not refused here: nobody waits for this thread
-    evaluator = createEvaluator(module, { ...options, builtins: KNOWN_BUILTINS, now: () => 0 });
+    evaluator = createEvaluator(module, { ...options, builtins: knownBuiltins(), now: () => 0 });
   } catch {
     return 'missing';
   }
