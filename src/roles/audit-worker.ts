@@ -4,6 +4,7 @@ import type { LogPolicies, LogPolicy } from '../audit/log-policies.ts';
 import type { CheckRecord } from '../audit/record.ts';
 import { runWorker } from '../audit/worker.ts';
 import type { PolicySlot, WorkerSettings } from '../audit/worker-protocol.ts';
+import { toNdBuiltinCache } from '../builtins/nd-cache.ts';
 import { fromCheckRequest } from '../ext-authz/check-request.ts';
 import { knownBuiltins } from '../policy/all-builtins.ts';
 import { createEvaluator, type Evaluator } from '../policy/evaluator.ts';
@@ -19,6 +20,7 @@ if (parentPort !== null) {
     otlp: otlp && createOtlp(otlp, { instance, version, headers }),
     writeInput: ({ request, believed, identity = {} }: CheckRecord) =>
       fromCheckRequest(request, { identityFields: believed }).writeInput(identity),
+    writeNdBuiltinCache: (calls) => toNdBuiltinCache(calls.map(({ text, ...call }) => ({ ...call, text }))),
     policies: createLogPolicies(),
   });
 }
