@@ -1,4 +1,5 @@
 /** Which hosts policies may ask. Names only: what a name resolves to is for whoever allows it to trust. */
+import { Failure } from '../core/failure.ts';
 
 export interface AllowList {
   /** @param url  `http:` or `https:` */
@@ -17,6 +18,7 @@ interface Entry {
 
 const DEFAULT_PORTS: Readonly<Record<string, string>> = { 'http:': '80', 'https:': '443' };
 
+/** @throws Failure request_malformed  for what is no host */
 export function createAllowList(allowedHosts: readonly string[]): AllowList {
   const entries = allowedHosts.map(toEntry);
   const named = (hostname: string): readonly Entry[] =>
@@ -39,7 +41,9 @@ export function createAllowList(allowedHosts: readonly string[]): AllowList {
 function toEntry(text: string): Entry {
   const isSuffix = text.startsWith('*.');
   const [host = '', port] = splitPort(isSuffix ? text.slice(2) : text);
-  const hostname = new URL(`http://${host}/`).hostname;
+  const hostname = URL.parse(`http://${host}/`)?.hostname;
+  if (hostname === undefined)
+    throw new Failure('request_malformed', `policy.httpSend.allowedHosts: ${text} is no host`);
   return { host: isSuffix ? `.${hostname}` : hostname, isSuffix, port: port && String(Number(port)) };
 }
 

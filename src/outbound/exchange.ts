@@ -1,10 +1,9 @@
 /** One HTTP exchange with its redirects, each of which must be allowed as the first address was. */
 import http, { type ClientRequest, type IncomingMessage } from 'node:http';
 import https from 'node:https';
-import type { Readable } from 'node:stream';
-import { createGunzip } from 'node:zlib';
 import { Failure } from '../core/failure.ts';
 import type { AllowList } from './allow-list.ts';
+import { readResponse } from './read-response.ts';
 import type { Received } from './received.ts';
 import { SendError } from './send-error.ts';
 import type { SendRequest } from './send-request.ts';
@@ -37,6 +36,21 @@ export function createExchange(limits: ExchangeLimits): Exchange {
   const idle = { keepAlive: true, maxFreeSockets: MOST_IDLE, timeout: IDLE_MS };
   const agents = { http: new http.Agent(idle), https: new https.Agent(idle) };
 
+  async function receive(
+    response: IncomingMessage,
+    request: SendRequest,
+    signal: AbortSignal,
+  ): Promise<Received> {
+    const read = { mayInflate: acceptsGzip(request), maxBytes: limits.maxResponseBytes };
+    try {
+      return await readResponse(response, read, signal);
+    } catch (thrown) {
+      throw toSendError(thrown, request);
+    } finally {
+      response.destroy();
+    }
+  }
+
   async function send(request: SendRequest, signal: AbortSignal): Promise<Received> {
     let current = request;
     for (let redirects = 0; ; redirects += 1) {
@@ -46,7 +60,7 @@ export function createExchange(limits: ExchangeLimits): Exchange {
         request.followsRedirects && REDIRECTS.has(statusCode) && headers.location !== undefined
           ? URL.parse(headers.location, current.url)
           : undefined;
-      if (next === undefined) return receive(response, current, limits.maxResponseBytes, signal);
+      if (next === undefined) return receive(response, current, signal);
       response.destroy();
       if (next === null) throw new SendError('failed to parse Location header', true);
       if (!limits.allowList.allows(next)) throw new SendError(`disallowed host: ${next.host}`, true);
@@ -131,64 +145,6 @@ function responseTo(sent: ClientRequest): Promise<IncomingMessage> {
 /** As Go does, where the policy has not said how it wants the body. */
 function acceptsGzip({ method, headers }: SendRequest): boolean {
   return method !== 'HEAD' && headers['accept-encoding'] === undefined && headers['range'] === undefined;
-}
-
-async function receive(
-  response: IncomingMessage,
-  request: SendRequest,
-  maxBytes: number,
-  signal: AbortSignal,
-): Promise<Received> {
-  const headers = toLists(response.rawHeaders);
-  const { statusCode = 0, statusMessage = '' } = response;
-  const isInflated = acceptsGzip(request) && headers.get('content-encoding')?.[0]?.toLowerCase() === 'gzip';
-  let body: Buffer;
-  try {
-    body = await readAll(isInflated ? inflate(response) : response, maxBytes, signal);
-  } catch (thrown) {
-    throw toSendError(thrown, request);
-  } finally {
-    response.destroy();
-  }
-  if (isInflated) for (const name of ['content-encoding', 'content-length']) headers.delete(name);
-  const status = statusMessage === '' ? String(statusCode) : `${statusCode} ${statusMessage}`;
-  return { status, statusCode, headers, body };
-}
-
-function inflate(response: IncomingMessage): Readable {
-  const inflated = createGunzip();
-  response.on('error', (error) => inflated.destroy(error));
-  return response.pipe(inflated);
-}
-
-async function readAll(stream: Readable, maxBytes: number, signal: AbortSignal): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  const onAbort = (): void => void stream.destroy(signal.reason as Error);
-  signal.addEventListener('abort', onAbort, { once: true });
-  try {
-    for await (const chunk of stream as AsyncIterable<Buffer>) {
-      size += chunk.length;
-      if (size > maxBytes)
-        throw new Failure('policy_failed', `http.send got a response of more than ${maxBytes} bytes`);
-      chunks.push(chunk);
-    }
-  } finally {
-    signal.removeEventListener('abort', onAbort);
-  }
-  return Buffer.concat(chunks);
-}
-
-/** Go keeps the two that say how a message was cut for itself. */
-function toLists(rawHeaders: readonly string[]): Map<string, string[]> {
-  const lists = new Map<string, string[]>();
-  for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
-    const name = (rawHeaders[at] ?? '').toLowerCase();
-    const value = rawHeaders[at + 1] ?? '';
-    if (name === 'transfer-encoding' || name === 'trailer') continue;
-    lists.set(name, [...(lists.get(name) ?? []), value]);
-  }
-  return lists;
 }
 
 function toSendError(thrown: unknown, { method, url }: SendRequest): Error {

@@ -1,6 +1,6 @@
 /** A response as it came, and what `http.send` says for it. */
 import { isBuiltinError, refuse } from '../builtins/implementation.ts';
-import { jsonToRego } from '../builtins/json-read.ts';
+import { leadingJson } from '../builtins/json-read.ts';
 import { writeText } from '../builtins/write-text.ts';
 
 interface Head {
@@ -83,9 +83,10 @@ function textOf({ body }: Received): string {
   }
 }
 
+/** OPA keeps what it has read when something follows. @returns Rego text; undefined: it is no JSON */
 function decodeJson(text: string): string | undefined {
   try {
-    return jsonToRego(text).text;
+    return leadingJson(text).text;
   } catch (thrown) {
     if (isBuiltinError(thrown)) return undefined;
     throw thrown;

@@ -1,16 +1,13 @@
 /** `http.send` with its two caches, as OPA has them: within an evaluation, and between evaluations where a request says so. */
-import { setTimeout as delay } from 'node:timers/promises';
 import type { RegoObject } from '../builtins/value.ts';
-import type { Exchange } from './exchange.ts';
 import { expiryOf, first, mayStore } from './freshness.ts';
-import type { SendMeasures } from './measures.ts';
 import type { NetworkAnswer, SendingEvaluation } from './network-call.ts';
 import { type DecodeYaml, type Received, type Reply, readReply, toAnswer } from './received.ts';
 import type { ResponseCache } from './response-cache.ts';
+import { type AttemptDeps, sendWithRetries } from './send-attempts.ts';
 import { SendError, toErrorAnswer } from './send-error.ts';
 import { type Caching, readOperand, readRaiseError } from './send-operand.ts';
 import { type RequestDefaults, type SendRequest, toSendRequest } from './send-request.ts';
-import type { Slots } from './slots.ts';
 import { tooLate } from './until-aborted.ts';
 
 export interface Sender {
@@ -20,22 +17,14 @@ export interface Sender {
   send(operand: RegoObject, evaluation: SendingEvaluation, signal: AbortSignal): Promise<NetworkAnswer>;
 }
 
-export interface SenderDeps {
-  readonly exchange: Exchange;
-  readonly slots: Slots;
+export interface SenderDeps extends AttemptDeps {
   readonly cache: ResponseCache;
   readonly defaults: RequestDefaults;
   readonly decodeYaml: DecodeYaml;
-  readonly measures: SendMeasures;
 }
 
 const NOTHING: NetworkAnswer = Object.freeze({ text: undefined });
 const NS_PER_MS = 1_000_000n;
-const FIRST_RETRY_MS = 100;
-const LONGEST_RETRY_MS = 60_000;
-const RETRY_GROWTH = 1.6;
-/** What a timer can wait for. */
-const LONGEST_MS = 2_147_483_647;
 const OK = 200;
 const NOT_MODIFIED = 304;
 
@@ -102,7 +91,7 @@ interface Asking {
 async function replyTo(asking: Asking, deps: SenderDeps): Promise<Reply> {
   const confirmed = await confirm(asking, deps);
   if (confirmed !== undefined) return confirmed;
-  const reply = await readFor(asking, await sendWithRetries(asking, deps), deps);
+  const reply = await readFor(asking, await sendWithRetries(asking.request, asking.signal, deps), deps);
   keep(asking, reply, deps);
   return reply;
 }
@@ -116,7 +105,7 @@ async function confirm(asking: Asking, deps: SenderDeps): Promise<Reply | undefi
   deps.cache.delete(key);
   if (Object.keys(validators).length === 0) return undefined;
   const conditional = { ...request, headers: { ...request.headers, ...validators } };
-  const received = await sendWithRetries({ ...asking, request: conditional }, deps);
+  const received = await sendWithRetries(conditional, asking.signal, deps);
   if (received.statusCode === OK) {
     const reply = await readFor(asking, received, deps);
     keep(asking, reply, deps);
@@ -155,51 +144,6 @@ function readFor(
   { decodeYaml }: SenderDeps,
 ): Promise<Reply> {
   return readReply(received, request.decode, (text) => decodeYaml(text, signal));
-}
-
-async function sendWithRetries(asking: Asking, deps: SenderDeps): Promise<Received> {
-  const { request, signal } = asking;
-  for (let attempt = 0; ; attempt += 1) {
-    try {
-      return await sendOnce(asking, deps);
-    } catch (thrown) {
-      if (!(thrown instanceof SendError) || attempt === request.retries || signal.aborted) throw thrown;
-      const waitMs = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * RETRY_GROWTH ** attempt);
-      await delay(waitMs, undefined, { signal });
-    }
-  }
-}
-
-async function sendOnce(
-  { request, signal }: Asking,
-  { slots, exchange, measures }: SenderDeps,
-): Promise<Received> {
-  await slots.take(signal);
-  const startedMs = performance.now();
-  let outcome: Parameters<SendMeasures['sent']>[0] = 'failed';
-  const timeout = timeoutOf(request);
-  try {
-    const received = await exchange.send(
-      request,
-      timeout === undefined ? signal : AbortSignal.any([signal, timeout]),
-    );
-    outcome = 'answered';
-    return received;
-  } catch (thrown) {
-    if (signal.aborted) outcome = 'late';
-    if (timeout?.aborted === true && !signal.aborted)
-      throw new SendError(`${request.method} ${JSON.stringify(request.url.origin)}: request timed out`, true);
-    throw thrown;
-  } finally {
-    slots.give();
-    measures.sent(outcome, (performance.now() - startedMs) / 1_000);
-  }
-}
-
-function timeoutOf({ timeoutMs }: SendRequest): AbortSignal | undefined {
-  return Number.isFinite(timeoutMs)
-    ? AbortSignal.timeout(Math.min(LONGEST_MS, Math.ceil(timeoutMs)))
-    : undefined;
 }
 
 function nowMsOf({ nowNs }: SendingEvaluation): number {

@@ -9,7 +9,7 @@ import {
   type CheckClient,
   createCheckClient,
 } from '../support/check-client.ts';
-import { json, type PolicyHost, startPolicyHost } from '../support/policy-host.ts';
+import { httpSendTo, json, type PolicyHost, startPolicyHost } from '../support/policy-host.ts';
 
 const MAX_RESPONSE_BYTES = 65_536;
 const MAX_REQUESTS = 4;
@@ -74,15 +74,12 @@ beforeAll(async () => {
   const listeners = ['authz', 'control', 'admin', 'ops'].map((listener) => `${listener}.port=0`);
   const config = loadConfig({ set: [...listeners, 'drainSeconds=0', 'policy.threads=1'] });
   const settings = { defaultPolicy: 'normal', selectablePolicies: Object.keys(POLICIES) };
-  const httpSend = {
-    allowedHosts: [host.host],
+  const httpSend = httpSendTo([host.host], {
     timeoutMs: 30_000,
     maxResponseBytes: MAX_RESPONSE_BYTES,
     maxRedirects: 3,
     maxRequests: MAX_REQUESTS,
-    maxConcurrent: 32,
-    cacheMiB: 1,
-  };
+  });
   app = await startApp({
     config: { ...config, policy: { ...config.policy, httpSend }, state: { settings } },
     logger: silentLogger,

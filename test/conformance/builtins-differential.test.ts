@@ -40,7 +40,7 @@ const NOT_CALLED: Readonly<Record<string, string>> = {
   assign: 'written as :=, compiled to a unification',
   eq: 'written as =, compiled to a unification',
 };
-/** Fixtures of their own, below. */
+/** Fixtures of their own: http-send-differential.test.ts, and what is not of the network in test/component. */
 const NOT_DETERMINISTIC = [
   'http.send',
   'net.lookup_ip_addr',

@@ -1,6 +1,7 @@
 /** A host that policies ask with `http.send`: it counts what reaches it, and holds back what it is told to. */
 import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { HttpSendOptions } from '../../src/outbound/options.ts';
 
 export interface HostRequest {
   readonly method: string;
@@ -48,4 +49,21 @@ export async function startPolicyHost(answer: AnswerRequest): Promise<PolicyHost
 export function json(response: ServerResponse, value: unknown, headers: object = {}, status = 200): void {
   response.writeHead(status, { 'content-type': 'application/json', ...headers });
   response.end(JSON.stringify(value));
+}
+
+/** `policy.httpSend` with small limits. */
+export function httpSendTo(
+  allowedHosts: readonly string[],
+  given: Partial<HttpSendOptions> = {},
+): HttpSendOptions {
+  return {
+    allowedHosts: [...allowedHosts],
+    timeoutMs: 5_000,
+    maxResponseBytes: 1_048_576,
+    maxRedirects: 5,
+    maxRequests: 16,
+    maxConcurrent: 32,
+    cacheMiB: 1,
+    ...given,
+  };
 }
