@@ -1,4 +1,5 @@
 /** The parameters of `http.send` as an HTTP request. */
+import { X509Certificate } from 'node:crypto';
 import { validateHeaderName, validateHeaderValue } from 'node:http';
 import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls';
 import { jsonText } from '../builtins/json-text.ts';
@@ -125,6 +126,8 @@ function readTls(operand: RegoObject, host: string | undefined): SendTls | undef
   const isCustom = roots.length > 0 || hasClient;
   if (!skips && servername === undefined && !isCustom) return undefined;
   try {
+    // a text without a certificate would be no error otherwise
+    if (ca) new X509Certificate(ca);
     const secureContext = isCustom
       ? createSecureContext({ ...(roots.length > 0 && { ca: roots }), ...(hasClient && { cert, key }) })
       : undefined;

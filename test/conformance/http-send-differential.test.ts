@@ -3,6 +3,9 @@
  * same requests, and policies are to see the same answers.
  */
 import type { ServerResponse } from 'node:http';
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import type { TLSSocket } from 'node:tls';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { jsonText } from '../../src/builtins/json-text.ts';
@@ -10,6 +13,7 @@ import { parseText } from '../../src/builtins/parse-text.ts';
 import { createOutbound, type Outbound } from '../../src/outbound/outbound.ts';
 import { createMetrics } from '../../src/telemetry/metrics.ts';
 import { createBuiltinHost } from '../support/builtin-host.ts';
+import { createAuthority } from '../support/certificates.ts';
 import { type NativeToolchain, startNativeToolchain } from '../support/native-toolchain.ts';
 import { type HostRequest, httpSendTo, type PolicyHost, startPolicyHost } from '../support/policy-host.ts';
 
@@ -130,18 +134,22 @@ let native: NativeToolchain;
 let host: PolicyHost;
 let outbound: Outbound;
 
+function open(allowedHosts: readonly string[]): Outbound {
+  const yaml = createBuiltinHost();
+  const decodeYaml = async (text: string) => yaml.answer('yaml.unmarshal', [JSON.stringify(text)]);
+  const options = httpSendTo(allowedHosts);
+  const opened = createOutbound({ options, metrics: createMetrics(), decodeYaml });
+  if (opened === undefined) throw new Error('there is no network');
+  return opened;
+}
+
 beforeAll(async () => {
   native = startNativeToolchain();
-  const yaml = createBuiltinHost();
   host = await startPolicyHost((request, response) => {
     const [path = ''] = request.url.split('?');
     answers[path]?.(response, request);
   });
-  const options = httpSendTo([host.host, '127.0.0.1:1', 'localhost', '127.0.0.1', '[::1]']);
-  const decodeYaml = async (text: string) => yaml.answer('yaml.unmarshal', [JSON.stringify(text)]);
-  const opened = createOutbound({ options, metrics: createMetrics(), decodeYaml });
-  if (opened === undefined) throw new Error('there is no network');
-  outbound = opened;
+  outbound = open([host.host, '127.0.0.1:1', 'localhost', '127.0.0.1', '[::1]']);
 }, TIMEOUT_MS);
 afterAll(async () => {
   native?.close();
@@ -162,10 +170,10 @@ async function theirs(name: string, operands: readonly unknown[]): Promise<reado
   return outcomes.map(({ text }) => text && (JSON.parse(text) as unknown));
 }
 
-async function ours(name: string, operand: unknown): Promise<unknown> {
+async function ours(name: string, operand: unknown, asked = outbound): Promise<unknown> {
   const evaluation = { nowNs: BigInt(Date.now()) * 1_000_000n, sent: new Map() };
   const call = { name, args: [JSON.stringify(operand)] };
-  const { text } = await outbound.ask(call, evaluation, AbortSignal.timeout(60_000));
+  const { text } = await asked.ask(call, evaluation, AbortSignal.timeout(60_000));
   return text === undefined ? undefined : (JSON.parse(jsonText(parseText(text))) as unknown);
 }
 
@@ -212,6 +220,70 @@ describe('http.send', () => {
     );
     expect(differing).toEqual([]);
     console.log(`${operands.length} errors, ${askedByOpa} of them after OPA had sent a request`);
+  });
+});
+
+describe('http.send over TLS', () => {
+  it('trusts and shows what OPA does', { timeout: TIMEOUT_MS }, async () => {
+    const [authority, other] = await Promise.all([createAuthority(), createAuthority()]);
+    const [leaf, client] = await Promise.all([
+      authority.issue({ dnsNames: ['host.test'] }),
+      authority.issue({ subject: 'client' }),
+    ]);
+    const names: (string | undefined)[] = [];
+    const server = createServer(
+      {
+        cert: leaf.certificate,
+        key: leaf.privateKey,
+        ca: authority.certificate,
+        requestCert: true,
+        rejectUnauthorized: false,
+      },
+      (request, response) => {
+        const { authorized, servername } = request.socket as TLSSocket & { servername?: string };
+        names.push(servername || undefined);
+        send(response, { 'content-type': 'application/json' }, JSON.stringify({ authorized }));
+      },
+    );
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const url = `https://${host.host.replace(/:.*/, '')}:${(server.address() as AddressInfo).port}/`;
+    const ca = { tls_ca_cert: authority.certificate };
+    const own = { tls_client_cert: client.certificate, tls_client_key: client.privateKey };
+    const name = { tls_server_name: 'host.test' };
+    const operands = [
+      {},
+      ca,
+      { ...ca, ...name },
+      { ...ca, tls_server_name: 'elsewhere.test' },
+      { ...ca, headers: { Host: 'host.test' } },
+      { tls_ca_cert: authority.certificate.replaceAll('\n', '\\n'), ...name },
+      { ...ca, ...name, tls_use_system_certs: true },
+      { tls_ca_cert: other.certificate, ...name },
+      { tls_ca_cert: 'no certificate', ...name },
+      { tls_use_system_certs: true, ...name },
+      { tls_insecure_skip_verify: true },
+      { ...ca, ...name, ...own },
+      { ...ca, ...name, tls_client_cert: client.certificate },
+    ].map((each) => ({ method: 'get', url, raise_error: false, ...each }));
+    const allowed = open([new URL(url).host]);
+    try {
+      // what each has shown the server, or why there is no answer
+      const shown = (answer: unknown): unknown => {
+        const { body, error } = answer as { body?: unknown; error?: { code: string } };
+        return body ?? error?.code;
+      };
+      const expected = (await theirs('http.send', operands)).map(shown);
+      const namesOfOpa = names.splice(0);
+      const actual: unknown[] = [];
+      for (const operand of operands) actual.push(shown(await ours('http.send', operand, allowed)));
+      expect(actual).toEqual(expected);
+      expect(names).toEqual(namesOfOpa);
+      expect(expected.filter((each) => typeof each === 'object')).toHaveLength(7);
+    } finally {
+      allowed.close();
+      server.closeAllConnections();
+      server.close();
+    }
   });
 });
 
