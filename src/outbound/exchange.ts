@@ -139,6 +139,8 @@ function responseTo(sent: ClientRequest): Promise<IncomingMessage> {
   sent.once('response', resolve);
   // it may come again after the response has begun
   sent.on('error', reject);
+  // without an error, when the other end wants to speak another protocol
+  sent.once('close', () => reject(new Error('the connection was closed')));
   return promise;
 }
 

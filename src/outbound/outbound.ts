@@ -14,7 +14,7 @@ import type { HttpSendOptions } from './options.ts';
 import type { DecodeYaml } from './received.ts';
 import { createResponseCache } from './response-cache.ts';
 import { createSender, type Sender } from './sender.ts';
-import { createSlots } from './slots.ts';
+import { createSlots, type Slots } from './slots.ts';
 import { untilAborted } from './until-aborted.ts';
 
 export interface Outbound {
@@ -55,7 +55,7 @@ export function createOutbound({ options, metrics, decodeYaml }: OutboundDeps): 
     decodeYaml,
     measures,
   });
-  const names: Names = { sender, allowsName: (name) => allowList.allowsName(name) };
+  const names: Names = { sender, slots, allowsName: (name) => allowList.allowsName(name) };
   return {
     peek: (call, evaluation) => peek(call, evaluation, names),
     async ask(call, evaluation, signal) {
@@ -67,6 +67,7 @@ export function createOutbound({ options, metrics, decodeYaml }: OutboundDeps): 
 
 interface Names {
   readonly sender: Sender;
+  readonly slots: Slots;
   allowsName(name: string): boolean;
 }
 
@@ -83,12 +84,18 @@ async function askNow(
   call: NetworkCall,
   evaluation: SendingEvaluation,
   signal: AbortSignal,
-  { sender }: Names,
+  { sender, slots }: Names,
 ): Promise<NetworkAnswer> {
   const operand = operandOf(call);
   if (operand instanceof RegoObject) return sender.send(operand, evaluation, signal);
   if (typeof operand !== 'string') return NOTHING;
-  return { text: await untilAborted(lookUp(operand), signal) };
+  return { text: await untilAborted(lookUpInTurn(operand, slots, signal), signal) };
+}
+
+/** One that nobody waits for any more has its place until it ends: the system resolves only a few at once. */
+async function lookUpInTurn(name: string, slots: Slots, signal: AbortSignal): Promise<string | undefined> {
+  await slots.take(signal);
+  return lookUp(name).finally(() => slots.give());
 }
 
 function operandOf({ args: [text = 'null'] }: NetworkCall) {
