@@ -15,6 +15,7 @@ import type { Writer } from './journal/fold.ts';
 import { systemRandom } from './journal/random.ts';
 import { createWriter } from './journal/writer.ts';
 import { createOpsServer } from './ops/server.ts';
+import { createOutbound } from './outbound/outbound.ts';
 import { createActivePolicies } from './policy/active.ts';
 import { createEvaluationPool } from './policy/evaluation-pool.ts';
 import { measureToolchain } from './rego/measured.ts';
@@ -104,11 +105,18 @@ async function start(
   );
   const pool = createEvaluationPool({ options: config.policy, ...ambient });
   stack.defer(() => pool.close());
+  const network = createOutbound({
+    options: config.policy.httpSend,
+    metrics: ambient.metrics,
+    decodeYaml: (text, signal) => pool.decodeYaml(text, signal),
+  });
+  stack.defer(() => network?.close());
   const active = createActivePolicies({
     view: world.state.policies.view,
     blobs: world.blobs,
     options: config.policy,
     pool,
+    network,
     ...ambient,
   });
   stack.defer(world.follower.onApplied(({ changed }) => active.follow(changed)));

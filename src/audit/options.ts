@@ -121,6 +121,18 @@ export const auditOptionsSchema = Type.Object(
       }),
     ),
     redact: redactSchema,
+    ndBuiltinCache: Type.Boolean({
+      default: false,
+      description:
+        'what built-ins answered that may say something else each time (`time.now_ns`, `rand.intn` …) is written, as ' +
+        "by OPA's `nd_builtin_cache: true`",
+    }),
+    ndBuiltinCacheMaxBytes: Type.Integer({
+      minimum: 1_024,
+      maximum: 16 * MIB,
+      default: 65_536,
+      description: 'of it in one event; when it is more, the event says that it was dropped',
+    }),
     queueEvents: Type.Integer({
       minimum: 1,
       maximum: 1_000_000,

@@ -45,8 +45,7 @@ export function createRedact(options: RedactOptions): Redact {
       if (raw.claims || !options.claims.includes('*')) eraseClaimsOfProxy(input, changes);
     }
     const cache = memberOf(event, 'nd_builtin_cache');
-    // its keys are whole requests, with their headers
-    if (isLogObject(cache)) changes.erase(cache, 'http.send', ['nd_builtin_cache']);
+    if (isLogObject(cache)) eraseCalls(cache, changes);
     for (const root of ['input', 'result', 'nd_builtin_cache']) {
       const value = memberOf(event, root);
       if (value === undefined) continue;
@@ -56,6 +55,26 @@ export function createRedact(options: RedactOptions): Redact {
     if (http !== undefined && changes.has('/input/parsed_body')) eraseBodies(http, changes);
     return changes;
   };
+}
+
+/** Their arguments hold no documents and no keys. */
+const CALLS_WITHOUT_SECRETS: ReadonlySet<string> = new Set([
+  'net.lookup_ip_addr',
+  'opa.runtime',
+  'rand.intn',
+  'time.now_ns',
+  'uuid.rfc4122',
+]);
+
+/** Of calls, the arguments are the keys: whole requests with their headers, tokens, and what they are signed with. */
+function eraseCalls(cache: LogObject, changes: Recorded): void {
+  for (const name of Object.keys(cache)) {
+    const calls = memberOf(cache, name);
+    const keys = isLogObject(calls) ? Object.keys(calls) : [];
+    // all of its calls, since `erased` would name the key
+    if (!CALLS_WITHOUT_SECRETS.has(name) || keys.some((key) => scrubText(key) !== key))
+      changes.erase(cache, name, ['nd_builtin_cache']);
+  }
 }
 
 const HTTP_PLACE = ['input', 'attributes', 'request', 'http'] as const;

@@ -1,7 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { loadPolicy } from '@open-policy-agent/opa-wasm';
 import type { Json } from '../core/json.ts';
-import { createBuiltins } from './all-builtins.ts';
+import { createOfflineBuiltins } from './all-builtins.ts';
 import { createEvaluator } from './evaluator.ts';
 import { meterModule } from './metering.ts';
 import type { SmokeAnswer, SmokeReport, SmokeRequest } from './smoke.ts';
@@ -31,7 +31,7 @@ async function run(
 ): Promise<SmokeReport> {
   const data = encode(source.data);
   // a clock that stands still: cases that fail never use up the time that failures may take
-  const builtins = createBuiltins({ maxToolchainMiB });
+  const builtins = createOfflineBuiltins({ maxToolchainMiB });
   const options = { data, maxMemoryMiB, maxUnits, builtins, now: () => 0 };
   const evaluator = createEvaluator(new WebAssembly.Module(metered), options);
   const ours: Host = (entrypoint, input) => {

@@ -4,10 +4,11 @@ import type { LogPolicies, LogPolicy } from '../audit/log-policies.ts';
 import type { CheckRecord } from '../audit/record.ts';
 import { runWorker } from '../audit/worker.ts';
 import type { PolicySlot, WorkerSettings } from '../audit/worker-protocol.ts';
+import { toNdBuiltinCache } from '../builtins/nd-cache.ts';
 import { fromCheckRequest } from '../ext-authz/check-request.ts';
 import { type ReadingOptions, readingOf } from '../ext-authz/reading.ts';
 import { createMessageDecoder } from '../grpc/message-decoder.ts';
-import { KNOWN_BUILTINS } from '../policy/all-builtins.ts';
+import { knownBuiltins } from '../policy/all-builtins.ts';
 import { createEvaluator, type Evaluator } from '../policy/evaluator.ts';
 import { createOtlp } from '../telemetry/otlp.ts';
 
@@ -30,6 +31,7 @@ if (parentPort !== null) {
     otlp: otlp && createOtlp(otlp, { instance, version, headers }),
     writeInput: ({ request, believed, identity = {} }: CheckRecord) =>
       fromCheckRequest(request, { identityFields: believed }, reading).writeInput(identity),
+    writeNdBuiltinCache: (calls) => toNdBuiltinCache(calls.map(({ text, ...call }) => ({ ...call, text }))),
     policies: createLogPolicies(),
   });
 }
@@ -58,7 +60,7 @@ function toLogPolicy(slot: PolicySlot): LogPolicy | 'missing' | undefined {
   let evaluator: Evaluator;
   try {
     // one that fails often is not refused here: nobody waits for this thread
-    evaluator = createEvaluator(module, { ...options, builtins: KNOWN_BUILTINS, now: () => 0 });
+    evaluator = createEvaluator(module, { ...options, builtins: knownBuiltins(), now: () => 0 });
   } catch {
     return 'missing';
   }

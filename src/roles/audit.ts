@@ -28,7 +28,7 @@ export function openDecisionLog(
   const { audit, telemetry, authz } = config;
   const limits = { events: audit.queueEvents, bytes: audit.queueMiB * BYTES_PER_MIB };
   const queues = sinksOf(config).map(([name, whenFull]) => new SinkQueue(name, whenFull, limits));
-  const { erased, handOvers } = observeQueues(metrics, queues);
+  const { erased, ndDropped, handOvers } = observeQueues(metrics, queues);
   if (queues.length === 0) return undefined;
   const settings: AuditWorkerSettings = {
     audit,
@@ -46,6 +46,9 @@ export function openDecisionLog(
     startWorker: (onMessage) => startWorker(settings, onMessage),
     policies: () => policiesOf(audit, policies),
     onErased: () => erased.add(),
+    ...(audit.ndBuiltinCache && {
+      ndBuiltinCache: { maxBytes: audit.ndBuiltinCacheMaxBytes, dropped: () => ndDropped.add() },
+    }),
     onHandedOver: (seconds) => handOvers.observe(seconds),
     logger: logger.child({ role: 'authz' }),
   });

@@ -22,7 +22,7 @@ import { toInputReads } from '../../src/core/input-reads.ts';
 import type { Json, JsonObject } from '../../src/core/json.ts';
 import { type CheckRequest, fromCheckRequest } from '../../src/ext-authz/check-request.ts';
 import { createBuiltins } from '../../src/policy/all-builtins.ts';
-import { HOST_BUILTINS, SUPPORTED_BUILTINS } from '../../src/policy/builtins.ts';
+import { ALL_BUILTINS, HOST_BUILTINS } from '../../src/policy/builtins.ts';
 import { createEvaluator } from '../../src/policy/evaluator.ts';
 import { meterModule } from '../../src/policy/metering.ts';
 import { DEFAULT_MAX_UNITS } from '../../src/policy/options.ts';
@@ -197,7 +197,7 @@ function startRegorus(): Regorus | undefined {
 
 async function contendersFor(each: Case, native: NativeToolchain, regorus: Regorus | undefined) {
   const rego = `package envoy.authz\n\n${each.rego}\n`;
-  const source = { modules: { 'p.rego': rego }, data: each.data ?? {}, builtins: SUPPORTED_BUILTINS };
+  const source = { modules: { 'p.rego': rego }, data: each.data ?? {}, builtins: ALL_BUILTINS };
   const compiled = await native.ask<{ wasm: string; inputs: string[][] }>({
     do: 'compile',
     ...source,

@@ -13,8 +13,70 @@ afterEach(async () => {
 const start = (set: readonly string[] = [], options: Omit<LoggedAppOptions, 'defer'> = {}) =>
   startLoggedApp(set, { ...options, defer: (close) => closers.push(close) });
 
+const ASKING = `package envoy.authz
+
+allow := {"allowed": true, "now": time.now_ns(), "id": uuid.rfc4122("a<b"), "n": rand.intn("r", 1000), "again": rand.intn("r", 1000)} if {
+	not rand.intn(input, 1)
+	opa.runtime() == {}
+}
+`;
+
 const ID = expect.stringMatching(/^[0-9a-f]{8}-[0-9a-f-]{27}$/);
 const NS = expect.any(Number);
+
+describe('what built-ins answered that may say something else each time', () => {
+  it('is in the event in the form of OPA, digit by digit, when that is asked for', async () => {
+    const { client, lines } = await start(['audit.ndBuiltinCache=true'], { rego: ASKING });
+    await client.check(aCheckRequest());
+    const [line = ''] = await lines();
+    const { result, nd_builtin_cache: cache } = JSON.parse(line) as Record<string, Record<string, unknown>>;
+    expect(cache).toEqual({
+      'opa.runtime': { '[]': {} },
+      'rand.intn': { '["r",1000]': result?.['n'] },
+      'time.now_ns': { '[]': result?.['now'] },
+      'uuid.rfc4122': { '["a\\u003cb"]': result?.['id'] },
+    });
+    const [, now] = /"time.now_ns":{"\[\]":(\d{19})}/.exec(line) ?? [];
+    expect(line).toContain(`"now":${now}`);
+    expect(result?.['again']).toBe(result?.['n']);
+  });
+
+  it('is not there by default', async () => {
+    const { client, events } = await start([], { rego: ASKING });
+    await client.check(aCheckRequest());
+    expect((await events()).map((event) => event['nd_builtin_cache'])).toEqual([undefined]);
+  });
+
+  it('is changed by the mask policy', async () => {
+    const mask = 'package system.log\n\nmask contains "/nd_builtin_cache/uuid.rfc4122"\n';
+    const source = {
+      modules: { 'policy.rego': ASKING, 'mask.rego': mask },
+      entrypoints: ['envoy/authz/allow', 'system/log/mask'],
+    };
+    const set = ['audit.ndBuiltinCache=true', 'audit.maskPolicy=only'];
+    const { client, events } = await start(set, { source });
+    await client.check(aCheckRequest());
+    const [event] = await events();
+    expect(Object.keys((event?.['nd_builtin_cache'] ?? {}) as object).sort()).toEqual([
+      'opa.runtime',
+      'rand.intn',
+      'time.now_ns',
+    ]);
+    expect(event?.['erased']).toEqual(['/nd_builtin_cache/uuid.rfc4122']);
+  });
+
+  it('is dropped where it is too large, which is said and counted', async () => {
+    const rego =
+      'package envoy.authz\n\nallow if every i in numbers.range(1, 200) { uuid.rfc4122(json.marshal(i)) }\n';
+    const set = ['audit.ndBuiltinCache=true', 'audit.ndBuiltinCacheMaxBytes=1024'];
+    const { client, events, valueOf } = await start(set, { rego });
+    await client.check(aCheckRequest());
+    const [event] = await events();
+    expect(event).toMatchObject({ result: true, chancery: { nd_builtin_cache_dropped: true } });
+    expect(Object.keys(event ?? {})).not.toContain('nd_builtin_cache');
+    expect(await valueOf('chancery_decision_log_nd_builtin_cache_dropped_total')).toBe(1);
+  });
+});
 
 describe('the decision log of a running program', () => {
   it('has one event in the form of OPA for an allowed Check, and one for a denied one', async () => {

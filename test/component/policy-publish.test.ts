@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { sha256 } from '../../src/core/digest.ts';
 import { Failure, type FailureIssue } from '../../src/core/failure.ts';
-import { HOST_BUILTINS, SUPPORTED_BUILTINS } from '../../src/policy/builtins.ts';
+import { ALL_BUILTINS, HOST_BUILTINS } from '../../src/policy/builtins.ts';
 import { readPolicyFolder } from '../../src/policy/folder.ts';
 import { publishPolicy } from '../../src/policy/publish.ts';
 import { runSmoke } from '../../src/policy/smoke.ts';
@@ -127,7 +127,7 @@ describe('publishing a policy', () => {
     const { entrypoints } = source;
     const { wasm } = await toolchain.compile({
       modules,
-      builtins: SUPPORTED_BUILTINS,
+      builtins: ALL_BUILTINS,
       host: HOST_BUILTINS,
       entrypoints,
     });

@@ -1,7 +1,7 @@
 /** Numbers in a compiled module: the same number is the same, however it is written, and computes as OPA computes. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createBuiltins } from '../../src/policy/all-builtins.ts';
-import { HOST_BUILTINS, SUPPORTED_BUILTINS } from '../../src/policy/builtins.ts';
+import { ALL_BUILTINS, HOST_BUILTINS } from '../../src/policy/builtins.ts';
 import type { Evaluator } from '../../src/policy/evaluator.ts';
 import { createToolchain } from '../../src/rego/toolchain.ts';
 import { anEvaluator, meteredModule } from '../support/metered-evaluator.ts';
@@ -55,7 +55,7 @@ beforeAll(async () => {
   const { wasm } = await toolchain.compile({
     modules: { 't.rego': POLICY },
     data: DATA,
-    builtins: SUPPORTED_BUILTINS,
+    builtins: ALL_BUILTINS,
     host: HOST_BUILTINS,
     entrypoints: RULES.map((rule) => `t/${rule}`),
   });

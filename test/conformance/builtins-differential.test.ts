@@ -40,7 +40,7 @@ const NOT_CALLED: Readonly<Record<string, string>> = {
   assign: 'written as :=, compiled to a unification',
   eq: 'written as =, compiled to a unification',
 };
-/** Fixtures of their own: builtins-nondeterministic.test.ts. */
+/** Fixtures of their own: builtins-nondeterministic.test.ts, and http-send-differential.test.ts for those of the network. */
 const NOT_DETERMINISTIC = [
   'http.send',
   'net.lookup_ip_addr',

@@ -70,6 +70,8 @@ function newContext(): BuiltinContext {
     nowNs: NOW_NS,
     randomBytes: (count) => new Uint8Array(count).fill(7),
     said: new Map(),
+    answered: new Map(),
+    sent: new Map(),
     charge: () => {},
   };
 }

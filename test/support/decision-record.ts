@@ -3,6 +3,7 @@ import type { LogPolicies } from '../../src/audit/log-policies.ts';
 import { toLine } from '../../src/audit/pipeline.ts';
 import type { CheckRecord } from '../../src/audit/record.ts';
 import { createRedact } from '../../src/audit/redact.ts';
+import { toNdBuiltinCache } from '../../src/builtins/nd-cache.ts';
 import type { Json, JsonObject } from '../../src/core/json.ts';
 import { fromCheckRequest } from '../../src/ext-authz/check-request.ts';
 import type { Reading } from '../../src/ext-authz/reading.ts';
@@ -51,6 +52,8 @@ const source = ({ input, reading }: Pick<LineOptions, 'input' | 'reading'>): Eve
     input === undefined
       ? fromCheckRequest(request, { identityFields: believed }, reading).writeInput(identity)
       : Buffer.from(JSON.stringify(input)),
+  writeNdBuiltinCache: (calls) =>
+    toNdBuiltinCache(calls.map(({ name, args, text }) => ({ name, args, text }))),
 });
 
 /** The line of a record, as text; undefined: the drop policy says so. */

@@ -23,6 +23,7 @@ export interface LoggedApp {
 export interface LoggedAppOptions {
   /** of the policy `only` */
   readonly rego?: string;
+  readonly source?: PolicySource;
   readonly more?: readonly { readonly name: string; readonly source: PolicySource }[];
   /** default: true */
   readonly hasFile?: boolean;
@@ -36,7 +37,13 @@ const RULE =
 /** @param set  as of `--set` */
 export async function startLoggedApp(
   set: readonly string[],
-  { rego = RULE, more = [], hasFile = true, defer }: LoggedAppOptions,
+  {
+    rego = RULE,
+    source = { modules: { 'policy.rego': rego } },
+    more = [],
+    hasFile = true,
+    defer,
+  }: LoggedAppOptions,
 ): Promise<LoggedApp> {
   const folder = await mkdtemp(join(tmpdir(), 'chancery-decisions-'));
   defer(() => rm(folder, { recursive: true }));
@@ -46,7 +53,7 @@ export async function startLoggedApp(
   const app = await startApp({
     config: loadConfig({ set: [...ports, 'drainSeconds=0', ...file, ...set] }),
     logger: silentLogger,
-    policies: [{ name: 'only', source: { modules: { 'policy.rego': rego } } }, ...more],
+    policies: [{ name: 'only', source }, ...more],
   });
   const client = createCheckClient(`127.0.0.1:${app.ports.authz}`);
   let running = true;

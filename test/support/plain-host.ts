@@ -47,6 +47,8 @@ const UNLIMITED: BuiltinContext = {
   nowNs: 0n,
   randomBytes: (count) => new Uint8Array(count),
   said: new Map(),
+  answered: new Map(),
+  sent: new Map(),
   charge: () => {},
 };
 
