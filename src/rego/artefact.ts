@@ -3,8 +3,8 @@ export const ARTEFACT = {
   opa: '1.22.2',
   go: 'go1.26.8',
   /** SHA-256 of the module that Go built */
-  wasm: 'sha256:42e6e865c40001e82efb7c21a5c09e3559766b5869b8ddeb177851a22dd73a83',
-  wasmBytes: 40_743_139,
+  wasm: 'sha256:963dc00e53bf3103a88a91ba91314100f3ea80686cf06416686551cc9f2a5e23',
+  wasmBytes: 40_738_907,
   /** SHA-256 of toolchain.wasm.br */
-  compressed: 'sha256:09a77124df4c112b1d76b139e5e082f24c9dd321aff1e82a75ddb7c12245c7b9',
+  compressed: 'sha256:3ec6696bacb32cbb2e5a4e79641e526a87aa9c81ae7568ebfb88a2b58e3619a8',
 } as const;
