@@ -8,6 +8,7 @@ export const rooms = {
   journal: ['core', 'telemetry'],
   rego: ['core', 'telemetry'],
   builtins: ['core'],
+  outbound: ['core', 'telemetry', 'builtins'],
   audit: ['core', 'telemetry'],
   grpc: ['core', 'telemetry'],
   ops: ['core', 'telemetry'],
@@ -15,7 +16,7 @@ export const rooms = {
   store: ['core', 'telemetry', 'journal'],
   identity: ['core', 'telemetry', 'journal'],
   registry: ['core', 'telemetry', 'journal'],
-  policy: ['core', 'telemetry', 'journal', 'rego', 'builtins'],
+  policy: ['core', 'telemetry', 'journal', 'rego', 'builtins', 'outbound'],
   decision: ['core', 'telemetry', 'identity', 'registry', 'policy', 'audit'],
   'ext-authz': ['core', 'telemetry', 'grpc', 'decision', 'audit'],
   xds: ['core', 'telemetry', 'grpc', 'journal', 'identity', 'registry'],
@@ -49,7 +50,7 @@ export const libraries = {
   '^rotating-file-stream$': ['audit'],
   '^@grpc/|^@bufbuild/|^grpc-health-check$': ['grpc'],
   '^jose$': ['identity', 'dev'],
-  '^lru-cache$': ['identity', 'builtins', 'policy'],
+  '^lru-cache$': ['identity', 'builtins', 'outbound', 'policy'],
   '^@peculiar/x509$|^reflect-metadata$': ['identity'],
   '^@open-policy-agent/opa-wasm$|^modern-tar$|^piscina$': ['policy'],
   '^fastify$|^@fastify/': ['admin'],
@@ -58,7 +59,7 @@ export const libraries = {
   '^yaml$': ['config', 'admin'],
   '^(node:)?sqlite$': ['store'],
   '^(node:)?child_process$': ['supervise'],
-  '^(node:)?(http|https)$': ['ops', 'dev', 'client'],
+  '^(node:)?(http|https)$': ['ops', 'dev', 'client', 'outbound'],
 };
 
 /** Fewer modules than this means that the parser saw nothing, and "no violation" would mean nothing. */

@@ -9,11 +9,13 @@ import { systemClock } from './core/clock.ts';
 import { Failure } from './core/failure.ts';
 import type { Position } from './core/position.ts';
 import { acquireAll } from './core/resources.ts';
+import { readDescriptorSet } from './grpc/message-decoder.ts';
 import { pause } from './journal/deadline.ts';
 import type { Writer } from './journal/fold.ts';
 import { systemRandom } from './journal/random.ts';
 import { createWriter } from './journal/writer.ts';
 import { createOpsServer } from './ops/server.ts';
+import { createOutbound } from './outbound/outbound.ts';
 import { createActivePolicies } from './policy/active.ts';
 import { createEvaluationPool } from './policy/evaluation-pool.ts';
 import { measureToolchain } from './rego/measured.ts';
@@ -103,11 +105,18 @@ async function start(
   );
   const pool = createEvaluationPool({ options: config.policy, ...ambient });
   stack.defer(() => pool.close());
+  const network = createOutbound({
+    options: config.policy.httpSend,
+    metrics: ambient.metrics,
+    decodeYaml: (text, signal) => pool.decodeYaml(text, signal),
+  });
+  stack.defer(() => network?.close());
   const active = createActivePolicies({
     view: world.state.policies.view,
     blobs: world.blobs,
     options: config.policy,
     pool,
+    network,
     ...ambient,
   });
   stack.defer(world.follower.onApplied(({ changed }) => active.follow(changed)));
@@ -133,9 +142,13 @@ async function start(
   const opsPort = await ops.listen(config.ops);
   const ports: { authz?: number; control?: number; admin?: number; ops: number } = { ops: opsPort };
 
-  const decisionLog = has('authz') ? openDecisionLog(config, world, active) : undefined;
+  const { protoDescriptorFile } = config.authz;
+  const descriptorSet =
+    has('authz') && protoDescriptorFile !== undefined ? readDescriptorSet(protoDescriptorFile) : undefined;
+  const asked = { policies: active, descriptorSet };
+  const decisionLog = has('authz') ? openDecisionLog(config, world, asked) : undefined;
   if (decisionLog !== undefined) stack.defer(() => decisionLog.close(FLUSH_MS));
-  const authz = has('authz') ? createAuthzServer(config, world, active, decisionLog) : undefined;
+  const authz = has('authz') ? createAuthzServer(config, world, { ...asked, decisionLog }) : undefined;
   if (authz !== undefined) {
     stack.defer(() => authz.close(DRAIN_MS));
     ports.authz = await authz.listen();

@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 /** One project per suite of architecture §9; each can be run alone with `--project <name>`. */
@@ -49,6 +50,8 @@ const withEnvoy = canRun('the suite e2e', 'envoy', 'envoy-1.40.0/envoy');
 export default defineConfig({
   test: {
     root: root.pathname,
+    // vitest leaves one core to itself, and is idle while the tests run
+    maxWorkers: Math.max(2, Math.min(4, availableParallelism())),
     projects: [
       suite('unit', 10_000, true),
       suite('contract', 30_000, true),
@@ -57,7 +60,7 @@ export default defineConfig({
         ...(withSchemathesis ? [] : [API_FUZZ]),
         ...(withGo ? [] : AGAINST_OPA),
       ]),
-      suite('integration', 120_000, false),
+      suite('integration', 120_000, true),
       ...(withEnvoy ? [suite('e2e', 120_000, false)] : []),
     ],
   },

@@ -29,9 +29,18 @@ export interface DecisionLog {
   lose(admitted: boolean): void;
   /** whether this trace's spans go anywhere */
   readonly traces: boolean;
+  /** undefined: what built-ins answered is not recorded */
+  readonly ndBuiltinCache: NdBuiltinCacheLimit | undefined;
   readonly queues: readonly SinkQueue[];
   /** Writes what there is, as far as `graceMs` allows; the rest, and what is offered from now on, counts as dropped. */
   close(graceMs: number): Promise<void>;
+}
+
+export interface NdBuiltinCacheLimit {
+  /** of one event, in characters */
+  readonly maxBytes: number;
+  /** one was larger */
+  dropped(): void;
 }
 
 /** The worker, whatever it is: a thread, or a fake. */
@@ -50,6 +59,7 @@ export interface DecisionLogDeps {
   readonly onErased: (why: string) => void;
   /** how long a hand-over has kept the thread that answers Checks */
   readonly onHandedOver?: (seconds: number) => void;
+  readonly ndBuiltinCache?: NdBuiltinCacheLimit | undefined;
   readonly logger: Logger;
 }
 
@@ -156,6 +166,7 @@ export function createDecisionLog(deps: DecisionLogDeps): DecisionLog {
   start();
   return {
     queues,
+    ndBuiltinCache: deps.ndBuiltinCache,
     traces: queues.some(({ name }) => name === 'traces'),
     admit() {
       if (!queues.every((queue) => queue.hasRoom())) return false;

@@ -5,7 +5,7 @@
  */
 
 import { type LogJson, type LogObject, parseJsonText } from './json-text.ts';
-import type { CheckRecord } from './record.ts';
+import type { CheckRecord, NdCall } from './record.ts';
 
 /** What policies see: OPA adds `error` and `metrics` after it has masked. */
 export interface DecisionEvent extends LogObject {
@@ -16,11 +16,18 @@ export interface EventSource {
   readonly labels: Readonly<Record<string, string>>;
   /** @throws when the bytes are no CheckRequest that could be evaluated */
   writeInput(record: CheckRecord): Uint8Array;
+  /**
+   * @returns JSON, as OPA has it in `nd_builtin_cache`
+   * @throws when it cannot be written
+   */
+  writeNdBuiltinCache(calls: readonly NdCall[]): string;
 }
 
 /** @returns without `error` and `metrics` */
-export function toEvent(record: CheckRecord, { labels, writeInput }: EventSource): DecisionEvent {
-  const { trace, decidedBy, resultText, ndBuiltinCache } = record;
+export function toEvent(record: CheckRecord, source: EventSource): DecisionEvent {
+  const { labels, writeInput } = source;
+  const { trace, decidedBy, resultText } = record;
+  const answered = ndBuiltinCacheOf(record, source);
   const input = inputOf(record, writeInput);
   return {
     labels: { ...labels },
@@ -30,10 +37,29 @@ export function toEvent(record: CheckRecord, { labels, writeInput }: EventSource
     ...(record.entrypoint !== undefined && { path: record.entrypoint }),
     ...(input !== undefined && { input }),
     ...(resultText !== undefined && { result: parseJsonText(resultText) }),
-    ...(ndBuiltinCache !== undefined && { nd_builtin_cache: structuredClone(ndBuiltinCache) as LogObject }),
+    ...(answered.value !== undefined && { nd_builtin_cache: answered.value }),
     timestamp: new Date(record.startedAtMs).toISOString(),
-    chancery: ownMembers(record),
+    chancery: {
+      ...ownMembers(record),
+      ...(answered.isDropped && { nd_builtin_cache_dropped: true }),
+    },
   };
+}
+
+interface NdBuiltinCache {
+  readonly value?: LogJson;
+  readonly isDropped?: boolean;
+}
+
+/** What cannot be written, since it is nested too deeply, takes nothing else with it. */
+function ndBuiltinCacheOf({ ndCalls }: CheckRecord, source: EventSource): NdBuiltinCache {
+  if (ndCalls === undefined) return {};
+  if (ndCalls === 'too_large') return { isDropped: true };
+  try {
+    return { value: parseJsonText(source.writeNdBuiltinCache(ndCalls)) };
+  } catch {
+    return { isDropped: true };
+  }
 }
 
 /** What is written behind everything that a policy may change. */

@@ -5,6 +5,8 @@ import type { SinkQueue } from './sink-queue.ts';
 export interface LogMeasures {
   /** events that were written without some or all of their content */
   readonly erased: Count;
+  /** events whose `nd_builtin_cache` was too large */
+  readonly ndDropped: Count;
   /** of the thread that answers Checks */
   readonly handOvers: Distribution;
 }
@@ -17,7 +19,7 @@ export function observeQueues(metrics: Metrics, queues: readonly SinkQueue[]): L
   metrics.observed(
     'counter',
     'chancery_decision_log_offered_total',
-    'Events (for the sink traces: spans) that a sink should write',
+    'Events (for the sink traces: Checks whose trace is sampled) that a sink should write',
     each((queue) => queue.counts().offered),
     ['sink'],
   );
@@ -67,6 +69,10 @@ export function observeQueues(metrics: Metrics, queues: readonly SinkQueue[]): L
       'chancery_decision_log_erased_total',
       'Events that were written without some or all of their content: a mask or drop policy has failed, or the ' +
         'result is nested too deeply',
+    ),
+    ndDropped: metrics.counter(
+      'chancery_decision_log_nd_builtin_cache_dropped_total',
+      'Events that were offered without their `nd_builtin_cache`, which was too large',
     ),
     handOvers: metrics.histogram(
       'chancery_decision_log_hand_over_duration_seconds',

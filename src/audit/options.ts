@@ -18,7 +18,8 @@ const redactSchema = Type.Object(
     bodies: Type.Boolean({
       default: false,
       description:
-        '`body` and `rawBody` are written too, as they came; `parsed_body` always is, without secrets',
+        '`body` and `rawBody` are written too, unless something was taken out of `parsed_body`; of a body that is not ' +
+        'parsed, only what looks like a token is found; `parsed_body` always is, without secrets',
     }),
   },
   {
@@ -120,6 +121,18 @@ export const auditOptionsSchema = Type.Object(
       }),
     ),
     redact: redactSchema,
+    ndBuiltinCache: Type.Boolean({
+      default: false,
+      description:
+        'what built-ins answered that may say something else each time (`time.now_ns`, `rand.intn` …) is written, as ' +
+        "by OPA's `nd_builtin_cache: true`",
+    }),
+    ndBuiltinCacheMaxBytes: Type.Integer({
+      minimum: 1_024,
+      maximum: 16 * MIB,
+      default: 65_536,
+      description: 'of it in one event; when it is more, the event says that it was dropped',
+    }),
     queueEvents: Type.Integer({
       minimum: 1,
       maximum: 1_000_000,

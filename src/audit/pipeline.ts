@@ -48,7 +48,10 @@ export function createPipeline(deps: PipelineDeps): Pipeline {
   };
 }
 
-type LineDeps = Pick<PipelineDeps, 'policies' | 'redact' | 'onErased' | 'labels' | 'writeInput'>;
+type LineDeps = Pick<
+  PipelineDeps,
+  'policies' | 'redact' | 'onErased' | 'labels' | 'writeInput' | 'writeNdBuiltinCache'
+>;
 
 /** Never throws: a record that cannot be written takes no other one with it. */
 function writeLine(record: CheckRecord, deps: LineDeps): { line?: string; dropped?: DropReason } {
@@ -82,14 +85,18 @@ export function toLine(record: CheckRecord, deps: LineDeps): string | undefined 
 }
 
 function toLineWithoutContent(record: CheckRecord, deps: LineDeps): string {
-  const { resultText, ndBuiltinCache, identity, ...rest } = record;
+  const { resultText, ndCalls, identity, ...rest } = record;
   const { labels } = deps;
-  const event = toEvent(rest, { labels, writeInput: () => new Uint8Array() });
+  const event = toEvent(rest, {
+    labels,
+    writeInput: () => new Uint8Array(),
+    writeNdBuiltinCache: () => '{}',
+  });
   tellFailed(event, 'the event cannot be written', deps);
   const erased = [
     '/input',
     ...(resultText === undefined ? [] : ['/result']),
-    ...(ndBuiltinCache === undefined ? [] : ['/nd_builtin_cache']),
+    ...(ndCalls === undefined ? [] : ['/nd_builtin_cache']),
     ...(identity === undefined ? [] : ['/chancery/principal']),
   ];
   return textOf(event, erased, [], record);

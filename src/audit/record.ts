@@ -29,8 +29,8 @@ export interface CheckRecord {
   readonly identity?: JsonObject | undefined;
   /** what the policy said, as JSON */
   readonly resultText?: string | undefined;
-  /** what built-ins said that say something else each time, as OPA records it */
-  readonly ndBuiltinCache?: JsonObject | undefined;
+  /** what built-ins said that may say something else each time; `too_large`: it was more than is recorded */
+  readonly ndCalls?: readonly NdCall[] | 'too_large' | undefined;
   /** the CheckRequest */
   readonly request: Uint8Array;
   /** what it tells of its client counts */
@@ -38,9 +38,29 @@ export interface CheckRecord {
   readonly trace?: TracePlace | undefined;
 }
 
+/** A call of a built-in function, as Rego text. */
+export interface NdCall {
+  readonly name: string;
+  readonly args: readonly string[];
+  /** undefined: the call was undefined */
+  readonly text?: string | undefined;
+}
+
+export function sizeOfCall({ name, args, text = '' }: NdCall): number {
+  return args.reduce((sum, each) => sum + each.length, name.length + text.length);
+}
+
 /** Where in a trace this Check stands. */
 export interface TracePlace {
   readonly parent: TraceParent;
   /** of our own span; undefined: none is made */
   readonly spanId?: string | undefined;
+  /** when each stage that was begun had ended, after the start of the Check; of a span only */
+  readonly stages?: readonly StageEnd[] | undefined;
+}
+
+export interface StageEnd {
+  readonly stage: 'parse' | 'authenticate' | 'evaluate' | 'encode';
+  readonly endNs: number;
+  readonly failed: boolean;
 }

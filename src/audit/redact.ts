@@ -3,7 +3,7 @@
  * bodies of every kind, queries, what the policy answered), what looks like a token in any text, the same once more
  * where Envoy repeats it (`path`, `:path`, `headerMap`, raw bodies), and claims that nobody asked for.
  *
- * What a mask has taken out of `parsed_body` or `parsed_query` is taken out of the raw forms of the same, too.
+ * What a mask has taken out is taken out of the other forms of the same, too (`raw-forms.ts`).
  */
 import { formatPointer } from './json-pointer.ts';
 import { isLogObject, type LogJson, type LogObject, memberOf } from './json-text.ts';
@@ -37,22 +37,44 @@ export function createRedact(options: RedactOptions): Redact {
   return (event, before) => {
     const changes = new Recorded(before.masked);
     const input = memberOf(event, 'input');
-    const raw = rawFormsOf(before, names);
+    const raw = rawFormsOf(before, isLogObject(input) ? input : undefined, names);
     if (isLogObject(input)) {
+      for (const place of raw.places) eraseAt(event, place, changes);
       redactHttp(httpOf(input), { options, raw, names, changes });
       redactClaims(input, options.claims, changes);
       if (raw.claims || !options.claims.includes('*')) eraseClaimsOfProxy(input, changes);
     }
     const cache = memberOf(event, 'nd_builtin_cache');
-    // its keys are whole requests, with their headers
-    if (isLogObject(cache)) changes.erase(cache, 'http.send', ['nd_builtin_cache']);
+    if (isLogObject(cache)) eraseCalls(cache, changes);
     for (const root of ['input', 'result', 'nd_builtin_cache']) {
       const value = memberOf(event, root);
       if (value === undefined) continue;
       event[root] = walk(value, { key: root }, { names, isSecretInQuery: raw.isSecretInQuery, changes });
     }
+    const http = isLogObject(input) ? httpOf(input) : undefined;
+    if (http !== undefined && changes.has('/input/parsed_body')) eraseBodies(http, changes);
     return changes;
   };
+}
+
+/** Their arguments hold no documents and no keys. */
+const CALLS_WITHOUT_SECRETS: ReadonlySet<string> = new Set([
+  'net.lookup_ip_addr',
+  'opa.runtime',
+  'rand.intn',
+  'time.now_ns',
+  'uuid.rfc4122',
+]);
+
+/** Of calls, the arguments are the keys: whole requests with their headers, tokens, and what they are signed with. */
+function eraseCalls(cache: LogObject, changes: Recorded): void {
+  for (const name of Object.keys(cache)) {
+    const calls = memberOf(cache, name);
+    const keys = isLogObject(calls) ? Object.keys(calls) : [];
+    // all of its calls, since `erased` would name the key
+    if (!CALLS_WITHOUT_SECRETS.has(name) || keys.some((key) => scrubText(key) !== key))
+      changes.erase(cache, name, ['nd_builtin_cache']);
+  }
 }
 
 const HTTP_PLACE = ['input', 'attributes', 'request', 'http'] as const;
@@ -72,15 +94,8 @@ interface HttpContext {
 
 function redactHttp(http: LogObject | undefined, { options, raw, names, changes }: HttpContext): void {
   if (http === undefined) return;
-  if (!options.bodies || raw.body) {
-    for (const key of ['body', 'rawBody']) changes.erase(http, key, HTTP_PLACE);
-  }
-  const headers = memberOf(http, 'headers');
-  if (raw.target) {
-    for (const key of ['path', 'query']) changes.erase(http, key, HTTP_PLACE);
-    if (isLogObject(headers)) changes.erase(headers, ':path', [...HTTP_PLACE, 'headers']);
-  }
-  if (raw.headerMap) changes.erase(http, 'headerMap', HTTP_PLACE);
+  if (!options.bodies) eraseBodies(http, changes);
+  scrubBase64(http, 'rawBody', scrubText, () => changes.mask([...HTTP_PLACE, 'rawBody']));
   const map = memberOf(http, 'headerMap');
   const list = isLogObject(map) ? memberOf(map, 'headers') : undefined;
   if (!Array.isArray(list)) return;
@@ -89,7 +104,7 @@ function redactHttp(http: LogObject | undefined, { options, raw, names, changes 
     const key = memberOf(header, 'key');
     const name = typeof key === 'string' ? key.toLowerCase() : '';
     const place = [...HTTP_PLACE, 'headerMap', 'headers', String(index)];
-    const isGone = names.has(name) || raw.headers.has(name) || (raw.target && name === ':path');
+    const isGone = names.has(name) || raw.headers.has(name);
     if (isGone) {
       for (const key of ['value', 'rawValue']) changes.erase(header, key, place);
       return;
@@ -111,14 +126,34 @@ function redactHeader(
     header['value'] = scrub(value);
     masked('value');
   }
-  const raw = memberOf(header, 'rawValue');
+  scrubBase64(header, 'rawValue', scrub, () => masked('rawValue'));
+}
+
+function scrubBase64(
+  object: LogObject,
+  key: string,
+  scrub: (text: string) => string,
+  masked: () => void,
+): void {
+  const raw = memberOf(object, key);
   if (typeof raw !== 'string') return;
   // one character for each byte, so that what is no UTF-8 stays what it is
   const text = Buffer.from(raw, 'base64').toString('latin1');
   const clean = scrub(text);
   if (clean === text) return;
-  header['rawValue'] = Buffer.from(clean, 'latin1').toString('base64');
-  masked('rawValue');
+  object[key] = Buffer.from(clean, 'latin1').toString('base64');
+  masked();
+}
+
+function eraseBodies(http: LogObject, changes: Recorded): void {
+  for (const key of ['body', 'rawBody']) changes.erase(http, key, HTTP_PLACE);
+}
+
+function eraseAt(event: LogObject, place: readonly string[], changes: Recorded): void {
+  const above = place.slice(0, -1);
+  let node: LogJson | undefined = event;
+  for (const key of above) node = isLogObject(node) ? memberOf(node, key) : undefined;
+  if (isLogObject(node)) changes.erase(node, place.at(-1) ?? '', above);
 }
 
 function redactClaims(input: LogObject, kept: readonly string[], changes: Recorded): void {
@@ -207,5 +242,11 @@ class Recorded implements Changes {
 
   mask(place: readonly string[]): void {
     this.masked.push(formatPointer(place));
+  }
+
+  /** Whether something below a pointer was changed. */
+  has(pointer: string): boolean {
+    const isBelow = (each: string): boolean => each.startsWith(`${pointer}/`);
+    return this.erased.some(isBelow) || this.masked.some(isBelow);
   }
 }

@@ -1,7 +1,7 @@
 /** What the thread that answers Checks and the worker that writes the decision log say to each other. */
 import type { OtlpOptions } from '../telemetry/options.ts';
 import type { AuditOptions } from './options.ts';
-import type { CheckRecord } from './record.ts';
+import { type CheckRecord, sizeOfCall } from './record.ts';
 import type { DropReason, SinkName } from './sink.ts';
 
 /** `workerData` */
@@ -59,6 +59,11 @@ export type FromWorker =
   | { readonly type: 'closed' };
 
 /** What a queue counts as the size of an event: what grows with the request and its answer. */
-export function sizeOf({ request, resultText }: Pick<CheckRecord, 'request' | 'resultText'>): number {
-  return request.length + (resultText?.length ?? 0);
+export function sizeOf({
+  request,
+  resultText = '',
+  ndCalls = [],
+}: Pick<CheckRecord, 'request' | 'resultText' | 'ndCalls'>): number {
+  const calls = ndCalls === 'too_large' ? [] : ndCalls;
+  return calls.reduce((sum, call) => sum + sizeOfCall(call), request.length + resultText.length);
 }

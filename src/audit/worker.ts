@@ -2,6 +2,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { Otlp } from '../telemetry/otlp.ts';
 import { createConsoleSink } from './console-sink.ts';
+import type { EventSource } from './event.ts';
 import { createFileSink } from './file-sink.ts';
 import { createHttpSink } from './http-sink.ts';
 import type { LogPolicies } from './log-policies.ts';
@@ -24,11 +25,12 @@ export interface WorkerDeps {
   readonly port: Pick<MessagePort, 'on' | 'postMessage' | 'close'>;
   readonly settings: WorkerSettings;
   readonly otlp: Otlp | undefined;
-  readonly writeInput: (record: CheckRecord) => Uint8Array;
+  readonly writeInput: EventSource['writeInput'];
+  readonly writeNdBuiltinCache: EventSource['writeNdBuiltinCache'];
   readonly policies: LogPolicies & { replace(mask: PolicySlot, drop: PolicySlot): void };
 }
 
-export async function runWorker({ port, settings, otlp, writeInput, policies }: WorkerDeps): Promise<void> {
+export async function runWorker({ port, settings, otlp, policies, ...source }: WorkerDeps): Promise<void> {
   const { audit, instance, version } = settings;
   const send = (message: FromWorker): void => port.postMessage(message);
   const settlements = new Map<string, Settlement>();
@@ -54,7 +56,7 @@ export async function runWorker({ port, settings, otlp, writeInput, policies }: 
   );
   const pipeline = createPipeline({
     labels: { ...audit.labels, id: instance, version },
-    writeInput,
+    ...source,
     policies,
     redact: createRedact(audit.redact),
     sinks,

@@ -1,6 +1,8 @@
 /** The front door of the room: answers the calls that TypeScript answers. */
 import { Failure } from '../core/failure.ts';
+import { arithmetic } from './arithmetic.ts';
 import type { CallBuiltin } from './builtin.ts';
+import { casts } from './casts.ts';
 import { clock } from './clock.ts';
 import { digests } from './digests.ts';
 import { encoding } from './encoding.ts';
@@ -14,7 +16,19 @@ import { strings } from './strings.ts';
 import { urlquery } from './urlquery.ts';
 import { writeText } from './write-text.ts';
 
-const FAMILIES: readonly Family[] = [json, encoding, urlquery, digests, jwt, clock, strings, semver, objects];
+const FAMILIES: readonly Family[] = [
+  json,
+  encoding,
+  urlquery,
+  digests,
+  jwt,
+  clock,
+  strings,
+  semver,
+  objects,
+  arithmetic,
+  casts,
+];
 
 const implementations = new Map(FAMILIES.flatMap((family) => Object.entries(family)));
 

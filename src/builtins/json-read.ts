@@ -66,6 +66,12 @@ export function jsonToRego(text: string): Verbatim {
   return readJson(text).rego;
 }
 
+/** The JSON at the beginning of a text, whatever comes after it. */
+export function leadingJson(text: string): Verbatim {
+  const trimmed = text.replace(/^[ \t\r\n]+/, '');
+  return jsonToRego(trimmed.slice(0, firstEnd(trimmed)));
+}
+
 export interface ReadJson {
   /** without exact numbers */
   readonly value: unknown;

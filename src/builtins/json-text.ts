@@ -1,8 +1,12 @@
 /** JSON as Go writes it: keys sorted, numbers as they were, and escaped so that it may stand in HTML. */
+import { fail } from './implementation.ts';
 import { compareStrings, isArray, RegoNumber, RegoObject, RegoSet, type Value } from './value.ts';
 
 /** U+2028 and U+2029 stand for themselves in JavaScript's JSON and not in Go's; so do these three. */
 const ESCAPED_BY_GO = /[<>&\u2028\u2029]/g;
+
+/** What `to_number` gives may be none: `.5`. */
+const JSON_NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?$/;
 
 export function jsonString(text: string): string {
   return JSON.stringify(text).replace(
@@ -19,7 +23,7 @@ export function jsonKey(key: Value): string {
 export function jsonText(value: Value): string {
   if (typeof value === 'string') return jsonString(value);
   if (value === null || typeof value === 'boolean') return String(value);
-  if (value instanceof RegoNumber) return value.text;
+  if (value instanceof RegoNumber) return JSON_NUMBER.test(value.text) ? value.text : fail();
   if (isArray(value)) return `[${value.map(jsonText).join(',')}]`;
   if (value instanceof RegoSet) return `[${value.sorted.map(jsonText).join(',')}]`;
   return `{${jsonEntries(value)

@@ -1,6 +1,7 @@
-/** `object.subset`. */
+/** `object.subset`, and `object.union_n`, of which the module answers all but that of nothing. */
 import { type Family, fail } from './implementation.ts';
-import { isArray, isEqual, RegoObject, RegoSet, type Value } from './value.ts';
+import { arrayOf, objectOf } from './operands.ts';
+import { type Entry, isArray, isEqual, RegoObject, RegoSet, type Value } from './value.ts';
 
 /** @returns undefined  for two types that do not go together */
 function isSubset(whole: Value, part: Value): boolean | undefined {
@@ -43,6 +44,16 @@ function isInArray(whole: readonly Value[], part: RegoSet): boolean {
   });
 }
 
+/** Where both have an object their union counts, else what the later one says. */
+function unionOf(one: RegoObject, other: RegoObject): RegoObject {
+  const merged = one.entries.map(([key, value]): Entry => {
+    const later = other.get(key);
+    if (later === undefined) return [key, value];
+    return [key, value instanceof RegoObject && later instanceof RegoObject ? unionOf(value, later) : later];
+  });
+  return new RegoObject([...merged, ...other.entries.filter(([key]) => one.get(key) === undefined)]);
+}
+
 function sizeOf(value: Value): number {
   if (value instanceof RegoObject) return value.entries.reduce((sum, [, each]) => sum + sizeOf(each), 1);
   if (value instanceof RegoSet) return value.members.reduce<number>((sum, each) => sum + sizeOf(each), 1);
@@ -56,5 +67,10 @@ export const objects: Family = {
     if (whole === undefined || part === undefined) return fail();
     context.charge(sizeOf(whole) * sizeOf(part) * UNITS_PER_COMPARISON);
     return isSubset(whole, part) ?? fail();
+  },
+  'object.union_n': ([list], context) => {
+    const all = arrayOf(list).map(objectOf);
+    context.charge(sizeOf(all) ** 2 * UNITS_PER_COMPARISON);
+    return all.reduce(unionOf, new RegoObject([]));
   },
 };

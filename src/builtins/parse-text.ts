@@ -6,7 +6,8 @@ import { type Entry, RegoNumber, RegoObject, RegoSet, type Value } from './value
 export const MAX_DEPTH = 1_000;
 export const MAX_TEXT_CHARS = 64 * 1024 * 1024;
 
-const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d*)?(?:[eE][-+]?\d+)?/y;
+/** of JSON, and what `to_number` lets be one: `+1`, `.5`, `1.`, `007` */
+const NUMBER = /[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?/y;
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 

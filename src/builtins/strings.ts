@@ -8,13 +8,15 @@ const NON_ASCII = /[^\0-\u007f]/;
 type Pair = readonly [old: string, replacement: string];
 
 /** At each position the first pair that fits is taken, the empty string once. */
+/** OPA finds the empty string between the bytes of a character too, and what it cuts apart so is no text any more. */
 function replaceAll(text: string, pairs: readonly Pair[]): string {
-  const hasEmpty = pairs.some(([old]) => old === '');
-  if (hasEmpty && NON_ASCII.test(text)) refuse('An empty string is replaced in one that is not ASCII');
+  const isCutting = pairs.some(([old, to]) => old === '' && to !== '');
   let replaced = '';
   let isAfterEmpty = false;
   for (let at = 0; at <= text.length; ) {
     const pair = pairs.find(([old]) => text.startsWith(old, at) && !(isAfterEmpty && old === ''));
+    if (pair === undefined && isCutting && NON_ASCII.test(text.charAt(at)))
+      refuse('Bytes of a character are cut apart');
     isAfterEmpty = pair?.[0] === '';
     replaced += pair?.[1] ?? text.charAt(at);
     at += pair?.[0].length ?? 1;

@@ -1,5 +1,5 @@
 /** The policy of the paths that an author names, as the toolchain takes it. */
-import { HOST_BUILTINS, SUPPORTED_BUILTINS } from '../policy/builtins.ts';
+import { ALL_BUILTINS, HOST_BUILTINS } from '../policy/builtins.ts';
 import type { RegoSource } from '../rego/messages.ts';
 import { createToolchain, type Toolchain } from '../rego/toolchain.ts';
 import { type PolicyFiles, readPolicies } from './policy-paths.ts';
@@ -29,5 +29,5 @@ export function readSource(
 
 export async function toSource({ modules, data }: PolicyFiles, toolchain: Toolchain): Promise<RegoSource> {
   const merged = data.length === 0 ? {} : await toolchain.mergeData(data);
-  return { modules, data: merged, builtins: SUPPORTED_BUILTINS, host: HOST_BUILTINS };
+  return { modules, data: merged, builtins: ALL_BUILTINS, host: HOST_BUILTINS };
 }

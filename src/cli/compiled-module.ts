@@ -1,7 +1,7 @@
 /** What the toolchain compiled, run as production runs it: metered, by our evaluator, within the default budget. */
 import { Failure } from '../core/failure.ts';
 import type { Json } from '../core/json.ts';
-import { createBuiltins } from '../policy/all-builtins.ts';
+import { createOfflineBuiltins } from '../policy/all-builtins.ts';
 import { createEvaluator, type Evaluator } from '../policy/evaluator.ts';
 import { meterModule } from '../policy/metering.ts';
 import { DEFAULT_MAX_UNITS } from '../policy/options.ts';
@@ -26,7 +26,7 @@ export function startCompiled(
     data: Buffer.from(JSON.stringify(data)),
     maxMemoryMiB,
     maxUnits,
-    builtins: createBuiltins({ maxToolchainMiB: MEMORY_MIB }),
+    builtins: createOfflineBuiltins({ maxToolchainMiB: MEMORY_MIB }),
     // a clock that stands still: evaluations that fail never use up the time that failures may take
     now: () => 0,
   });

@@ -3,6 +3,7 @@
  *
  * No step can turn into an allow by failing: whatever is thrown is "could not decide", which the caller denies.
  */
+import type { NdCall } from '../audit/record.ts';
 import type { AuthorizationRequest } from '../core/authorization-request.ts';
 import type { DecidedBy, Decision } from '../core/decision.ts';
 import { Failure } from '../core/failure.ts';
@@ -12,6 +13,14 @@ import type { AuthenticateMode, Principal } from '../core/principal.ts';
 import { deny } from './denial.ts';
 import { type RawResult, toDecision } from './output.ts';
 import { type Selection, type ServiceLookup, selectPolicy } from './select-policy.ts';
+
+/** What an evaluation was. */
+export interface EvaluationCost {
+  /** of `policy/metering.ts` */
+  readonly units: number;
+  /** what built-ins said that may say something else each time */
+  readonly answered?: ReadonlyMap<string, NdCall> | undefined;
+}
 
 /** The running revision of one policy. */
 export interface RunningPolicy {
@@ -26,13 +35,13 @@ export interface RunningPolicy {
    *
    * @param input  JSON in UTF-8
    * @param deadlineMs  milliseconds since the epoch
-   * @param onCost  is told what it has cost, in units of `policy/metering.ts`, also when it throws
+   * @param onCost  is told what it has cost, also when it throws
    */
   evaluate(
     entrypoint: string,
     input: Uint8Array,
     deadlineMs: number,
-    onCost?: (cost: { readonly units: number }) => void,
+    onCost?: (cost: EvaluationCost) => void,
   ): RawResult | Promise<RawResult>;
 }
 
@@ -69,8 +78,8 @@ export interface DecisionNotes {
   identity?: JsonObject;
   decidedBy?: DecidedBy;
   result?: RawResult;
-  /** what built-ins said that say something else each time, as OPA records it */
-  ndBuiltinCache?: JsonObject;
+  /** what built-ins said that may say something else each time */
+  answered?: EvaluationCost['answered'];
   units?: number;
   /** `performance.now()` when each step was done */
   authenticatedAtMs?: number;
@@ -114,8 +123,9 @@ export async function decide(
   let result: RawResult;
   try {
     const input = request.writeInput(identity, policy.reads);
-    result = await evaluate(policy, selection, input, deadline, ({ units }) => {
+    result = await evaluate(policy, selection, input, deadline, ({ units, answered }) => {
       notes.units = units;
+      if (answered !== undefined) notes.answered = answered;
     });
     notes.result = result;
   } finally {
@@ -145,7 +155,7 @@ async function evaluate(
   { entrypoint }: Selection,
   input: Uint8Array,
   { atMs }: Deadline,
-  onCost: (cost: { readonly units: number }) => void,
+  onCost: (cost: EvaluationCost) => void,
 ): Promise<RawResult> {
   try {
     return await policy.evaluate(entrypoint, input, atMs, onCost);

@@ -3,7 +3,8 @@
  * are taken on the way; nothing is made text of here, since the answer waits.
  */
 import { randomFillSync } from 'node:crypto';
-import type { CheckRecord, TracePlace } from '../audit/record.ts';
+import type { NdBuiltinCacheLimit } from '../audit/decision-log.ts';
+import { type CheckRecord, type StageEnd, sizeOfCall, type TracePlace } from '../audit/record.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Decision } from '../core/decision.ts';
 import type { Failure } from '../core/failure.ts';
@@ -21,6 +22,8 @@ import type { CheckRequest } from './check-request.ts';
 export interface DecisionRecorder {
   /** whether spans go anywhere */
   readonly traces: boolean;
+  /** undefined: what built-ins answered is not recorded */
+  readonly ndBuiltinCache?: NdBuiltinCacheLimit | undefined;
   admit(): boolean;
   offer(record: CheckRecord, admitted: boolean): void;
   /** in place of `offer`, where no record could be made */
@@ -145,16 +148,7 @@ class Observed implements ObservedCheck {
   }
 
   #record(recorder: DecisionRecorder, endedMs: number): CheckRecord {
-    const {
-      selection,
-      identity,
-      decidedBy,
-      result,
-      ndBuiltinCache,
-      units,
-      authenticatedAtMs,
-      evaluatedAtMs,
-    } = this.notes;
+    const { selection, identity, decidedBy, result, units, authenticatedAtMs, evaluatedAtMs } = this.notes;
     return {
       decisionId: this.#decisionId,
       startedAtMs: this.#startedAtMs,
@@ -172,21 +166,50 @@ class Observed implements ObservedCheck {
       position: recorder.position(),
       identity,
       resultText: result?.defined === true ? result.text : undefined,
-      ndBuiltinCache,
+      ndCalls: this.#ndCalls(recorder.ndBuiltinCache),
       request: this.#bytes,
       believed: this.#believed,
-      trace: this.#trace(recorder.traces),
+      trace: this.#trace(recorder.traces, endedMs),
     };
   }
 
+  /** References to texts that are there already, and only as many as may be recorded. */
+  #ndCalls(limit: DecisionRecorder['ndBuiltinCache']): CheckRecord['ndCalls'] {
+    const { answered } = this.notes;
+    if (limit === undefined || answered === undefined || answered.size === 0) return undefined;
+    const calls = [...answered.values()].filter(({ text }) => text !== undefined);
+    const size = calls.reduce((sum, call) => sum + sizeOfCall(call), 0);
+    if (size <= limit.maxBytes) return calls;
+    limit.dropped();
+    return 'too_large';
+  }
+
   /** Envoy's span of this very call, if it tells it, else that of the request. */
-  #trace(traces: boolean): TracePlace | undefined {
+  #trace(traces: boolean, endedMs: number): TracePlace | undefined {
     const { metadata } = this.#call;
     const parent =
       (metadata && readTraceParent((name) => metadata(name))) ??
       readTraceParent((name) => this.#header(name));
     if (parent === undefined) return undefined;
-    return traces && parent.sampled ? { parent, spanId: newSpanId() } : { parent };
+    if (!traces || !parent.sampled) return { parent };
+    return { parent, spanId: newSpanId(), stages: this.#stages(endedMs) };
+  }
+
+  /** The same as the histogram of stages counts (`check-measures.ts`). */
+  #stages(endedMs: number): readonly StageEnd[] {
+    const { authenticatedAtMs, evaluatedAtMs, result } = this.notes;
+    const ends: [StageEnd['stage'], number][] = [['parse', this.#parsedMs ?? endedMs]];
+    if (this.#parsedMs !== undefined) ends.push(['authenticate', authenticatedAtMs ?? endedMs]);
+    if (authenticatedAtMs !== undefined && evaluatedAtMs !== undefined)
+      ends.push(['evaluate', evaluatedAtMs], ['encode', endedMs]);
+    // an evaluation that threw is followed by the answer that says so
+    const last = evaluatedAtMs !== undefined && result === undefined ? 'evaluate' : ends.at(-1)?.[0];
+    const failed = this.#outcome.effect === 'failure' ? last : undefined;
+    return ends.map(([stage, atMs]) => ({
+      stage,
+      endNs: nanoseconds(this.#startedMs, atMs),
+      failed: stage === failed,
+    }));
   }
 
   /** To look through all headers costs more than to find that the name is nowhere in the bytes. */

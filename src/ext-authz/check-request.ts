@@ -10,42 +10,22 @@
  * would hurt the evaluator, or what nobody could show, is a Failure in any case.
  */
 import type { AuthorizationRequest } from '../core/authorization-request.ts';
-import { Failure } from '../core/failure.ts';
 import { type InputReads, readsBelow } from '../core/input-reads.ts';
 import type { JsonObject } from '../core/json.ts';
 import { CHECK_REQUEST } from './check-request-types.ts';
-import type { GrpcReading } from './grpc-body.ts';
 import { JsonWriter } from './json-writer.ts';
-import { expectSpread } from './key-spread.ts';
-import { type ParseError, ParseFailure } from './parse-failure.ts';
-import { type ParsedBody, parseBody } from './parsed-body.ts';
-import { parsePath, parseTargetQuery } from './parsed-path.ts';
 import { writeMessage } from './protobuf-json.ts';
-import {
-  listAt,
-  type MapValue,
-  type Message,
-  mapAt,
-  messageAt,
-  type Span,
-  setValue,
-  spanAt,
-} from './protobuf-message.ts';
-import { isUtf8Span, readMessage } from './protobuf-reader.ts';
+import { type Message, mapAt, messageAt, setValue, spanAt } from './protobuf-message.ts';
+import { readMessage } from './protobuf-reader.ts';
+import type { Reading } from './reading.ts';
+import { RequestHeaders } from './request-headers.ts';
+import { RequestParts } from './request-parts.ts';
+import type { Span } from './span.ts';
 
 /** What may be believed of who sent the bytes. */
 export interface Belief {
   /** the peer is enrolled: who it says its client is counts */
   readonly identityFields: boolean;
-}
-
-/** How the parts of a request are parsed: see `options.ts`. */
-export interface Reading {
-  /** default: `refuse` */
-  readonly parseErrors?: 'refuse' | 'input';
-  /** default: true; false leaves `parsed_body` and `truncated_body` out */
-  readonly parseBodies?: boolean;
-  readonly grpc?: GrpcReading;
 }
 
 export interface CheckRequest extends AuthorizationRequest {
@@ -55,9 +35,13 @@ export interface CheckRequest extends AuthorizationRequest {
   readonly target: string;
 }
 
-const NO_HEADERS: ReadonlyMap<string, MapValue> = new Map();
-const NOWHERE: Span = { start: 0, end: 0 };
-const VERSION = '"version":{"ext_authz":"v3","encoding":"protojson"}';
+const TO_HEADERS = ['attributes', 'request', 'http', 'headers'];
+const KEY = {
+  attributes: Buffer.from('"attributes":'),
+  principal: Buffer.from('"source_principal":'),
+  identity: Buffer.from('"identity":'),
+};
+const VERSION = '"version":{"ext_authz":"v3","encoding":"protojson"},';
 
 /** @throws Failure request_malformed  when a strict decoder refuses the bytes */
 export function fromCheckRequest(bytes: Uint8Array, belief: Belief, reading: Reading = {}): CheckRequest {
@@ -79,17 +63,15 @@ class WireRequest implements CheckRequest {
   readonly #bytes: Buffer;
   readonly #attributes: Message | undefined;
   readonly #http: Message | undefined;
-  /** as they came in `headers`; empty with `encode_raw_headers` */
-  readonly #plainHeaders: ReadonlyMap<string, MapValue>;
+  readonly #headers: RequestHeaders;
   readonly #reading: Reading;
-  #merged: ReadonlyMap<string, MapValue> | undefined;
 
   constructor(bytes: Buffer, attributes: Message | undefined, reading: Reading) {
     this.#bytes = bytes;
     this.#attributes = attributes;
     this.#reading = reading;
     this.#http = messageAt(messageAt(attributes, 4), 2);
-    this.#plainHeaders = mapAt(this.#http, 3) ?? NO_HEADERS;
+    this.#headers = new RequestHeaders(bytes, this.#http);
   }
 
   get method(): string {
@@ -109,174 +91,54 @@ class WireRequest implements CheckRequest {
   }
 
   contextExtension(name: string): string | undefined {
-    const value = mapAt(this.#attributes, 10)?.get(name);
-    return value === undefined ? undefined : this.#mapText(value);
+    const extensions = mapAt(this.#attributes, 10);
+    const entry = extensions?.find(name) ?? -1;
+    return entry < 0 ? undefined : this.#text(extensions?.valueAt(entry));
   }
 
   headerValues(name: string): readonly string[] {
-    const values: string[] = [];
-    for (const header of this.#headerMap()) {
-      if (this.#text(spanAt(header, 1)).toLowerCase() === name) values.push(this.#text(headerValue(header)));
-    }
-    for (const [key, value] of this.#plainHeaders) {
-      if (key.toLowerCase() === name) values.push(this.#mapText(value));
-    }
-    return values;
+    return this.#headers.values(name);
   }
 
   writeInput(identity: JsonObject, reads: InputReads = true): Uint8Array {
-    this.#merged ??= this.#mergeHeaders();
-    const headers = this.#merged;
-    setValue(this.#http, 3, headers);
-    const { target } = this;
-    const parts = new Parts(this.#reading.parseErrors === 'input');
-    const path = parts.parse('path', () => parsePath(target));
-    const query = parts.parse('query', () => parseTargetQuery(target));
-    const body =
-      path === undefined || this.#reading.parseBodies === false
-        ? undefined
-        : parts.parse('body', () => this.#parseBody(headers, path));
-
+    this.#headers.expectClear();
+    const parts = new RequestParts(this.#bytes, this.#http, this.#headers, this.#reading);
     const to = new JsonWriter(reads === true ? this.#bytes.length * 2 + 1024 : 1024);
-    const isRead = (name: string): boolean => readsBelow(reads, name) !== undefined;
     to.raw('{');
-    const below = readsBelow(reads, 'attributes');
-    if (this.#attributes !== undefined && below !== undefined) {
-      to.raw('"attributes":');
-      writeMessage(to, this.#bytes, this.#attributes, below);
-      to.raw(',');
-    }
-    if (path !== undefined && isRead('parsed_path')) {
-      to.raw('"parsed_path":');
-      to.value(path);
-      to.raw(',');
-    }
-    if (query !== undefined && isRead('parsed_query')) {
-      to.raw('"parsed_query":');
-      writeQuery(to, query);
-      to.raw(',');
-    }
-    if (body !== undefined && isRead('parsed_body')) {
-      to.raw('"parsed_body":');
-      to.json(body.json);
-      to.raw(',');
-    }
-    if (body !== undefined && isRead('truncated_body')) to.raw(`"truncated_body":${body.truncated},`);
-    if (parts.error !== undefined) {
-      to.raw('"parse_error":');
-      to.value({ ...parts.error });
-      to.raw(',');
-    }
-    to.raw(VERSION);
+    this.#writeAttributes(to, reads);
+    parts.writeTo(to, reads);
+    if (readsBelow(reads, 'version') !== undefined) to.raw(VERSION);
     const principal = spanAt(messageAt(this.#attributes, 1), 4);
-    if (principal !== undefined && isRead('source_principal')) {
-      to.raw(',"source_principal":');
+    if (principal !== undefined && readsBelow(reads, 'source_principal') !== undefined) {
+      to.bytes(KEY.principal);
       to.utf8(this.#bytes, principal);
+      to.raw(',');
     }
-    if (isRead('identity')) {
-      to.raw(',"identity":');
-      to.value(identity);
+    const read = readsBelow(reads, 'identity');
+    if (read !== undefined) {
+      to.bytes(KEY.identity);
+      to.value(identity, read);
+      to.raw(',');
     }
-    to.raw('}');
+    to.end('}');
     return to.finish();
   }
 
-  #parseBody(headers: ReadonlyMap<string, MapValue>, path: readonly string[]): ParsedBody {
-    const [text, raw] = [spanAt(this.#http, 11), spanAt(this.#http, 12)];
-    return parseBody(
-      {
-        header: (name) => {
-          const value = headers.get(name);
-          return value === undefined ? undefined : this.#mapText(value);
-        },
-        bytes: this.#bytesAt(text ?? raw),
-        rawBytes: this.#bytesAt(raw),
-        path,
-      },
-      this.#reading.grpc,
-    );
+  #writeAttributes(to: JsonWriter, reads: InputReads): void {
+    const read = readsBelow(reads, 'attributes');
+    if (this.#attributes === undefined || read === undefined) return;
+    if (this.#headers.areRaw) this.#showHeaders(reads);
+    to.bytes(KEY.attributes);
+    writeMessage(to, this.#bytes, this.#attributes, read);
+    to.raw(',');
   }
 
-  #bytesAt({ start, end }: Span = NOWHERE): Buffer {
-    return this.#bytes.subarray(start, end);
-  }
-
-  /**
-   * One set of headers from both forms.
-   *
-   * @throws Failure request_malformed  when a name stands in both: nobody could tell which one the upstream gets
-   */
-  #mergeHeaders(): ReadonlyMap<string, MapValue> {
-    const raw = this.#headerMap();
-    if (raw.length === 0) {
-      expectSpread(this.#plainHeaders);
-      return this.#plainHeaders;
-    }
-    const headers = new Map<string, MapValue>();
-    for (const header of raw) {
-      const key = this.#text(spanAt(header, 1)).toLowerCase();
-      const span = headerValue(header);
-      const value = isUtf8Span(this.#bytes, span) ? span : this.#text(span);
-      const before = headers.get(key);
-      headers.set(key, before === undefined ? value : `${this.#mapText(before)},${this.#mapText(value)}`);
-    }
-    for (const [key, value] of this.#plainHeaders) {
-      if (headers.has(key))
-        throw new Failure('request_malformed', 'a header stands in headers and in header_map');
-      headers.set(key, value);
-    }
-    expectSpread(headers);
-    return headers;
-  }
-
-  #headerMap(): readonly Message[] {
-    return listAt(messageAt(this.#http, 13), 1);
-  }
-
-  #mapText(value: MapValue): string {
-    if (typeof value === 'string') return value;
-    return 'type' in value ? '' : this.#text(value);
+  #showHeaders(reads: InputReads): void {
+    const read = TO_HEADERS.reduce<InputReads | undefined>((at, name) => at && readsBelow(at, name), reads);
+    if (read !== undefined) setValue(this.#http, 3, this.#headers.toShow(read));
   }
 
   #text(span: Span | undefined): string {
     return span === undefined ? '' : this.#bytes.toString('utf8', span.start, span.end);
   }
-}
-
-/** Parses part by part; keeps the first that cannot be parsed, or lets it end the whole. */
-class Parts {
-  error: ParseError | undefined;
-  readonly #keeps: boolean;
-
-  constructor(keeps: boolean) {
-    this.#keeps = keeps;
-  }
-
-  /** @returns undefined when it cannot be parsed */
-  parse<T>(part: ParseError['part'], read: () => T): T | undefined {
-    try {
-      return read();
-    } catch (thrown) {
-      if (!this.#keeps || !(thrown instanceof ParseFailure)) throw thrown;
-      this.error ??= { part, message: thrown.detail };
-      return undefined;
-    }
-  }
-}
-
-/** Envoy fills `raw_value` with `encode_raw_headers`, else `value`; never both. */
-function headerValue(header: Message): Span {
-  return spanAt(header, 3) ?? spanAt(header, 2) ?? NOWHERE;
-}
-
-function writeQuery(to: JsonWriter, query: ReadonlyMap<string, readonly string[]>): void {
-  let separator = '{';
-  for (const [key, values] of query) {
-    to.raw(separator);
-    separator = ',';
-    to.string(key);
-    to.raw(':');
-    to.value(values);
-  }
-  to.raw(separator === '{' ? '{}' : '}');
 }

@@ -11,11 +11,12 @@ import { ParseFailure } from './parse-failure.ts';
 /** The runtime overflows its stack somewhere above 4,000 levels; nothing sensible needs a fraction of this. */
 export const MAX_JSON_DEPTH = 1000;
 
-const SPACE = /[ \t\n\r]*/y;
 const NUMBER = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
 const LITERAL = /true|false|null/y;
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
+const COLON = 0x3a;
+const COMMA = 0x2c;
 
 /** Pieces of text, joined once at the end: joining at each level would copy deep text over and over. */
 type Pieces = string | readonly Pieces[];
@@ -36,21 +37,22 @@ export function rewriteJson(text: string): string {
 
 class JsonTextReader {
   readonly #text: string;
+  readonly #isWellFormed: boolean;
   #at = 0;
 
   constructor(text: string) {
     this.#text = text;
+    this.#isWellFormed = text.isWellFormed();
   }
 
   value(depth: number): Pieces {
     if (depth > MAX_JSON_DEPTH) throw new ParseFailure('the JSON body is nested too deeply');
-    this.#take(SPACE);
-    switch (this.#text.charAt(this.#at)) {
-      case '{':
+    switch (this.#peek()) {
+      case 0x7b:
         return this.#object(depth);
-      case '[':
+      case 0x5b:
         return this.#array(depth);
-      case '"':
+      case QUOTE:
         return this.#string();
       default:
         return this.#take(LITERAL) || this.#take(NUMBER) || this.#refuse();
@@ -58,21 +60,21 @@ class JsonTextReader {
   }
 
   end(): void {
-    this.#take(SPACE);
+    this.#peek();
     if (this.#at < this.#text.length) this.#refuse();
   }
 
   #object(depth: number): Pieces {
     this.#at += 1;
-    if (this.#next('}')) return '{}';
+    if (this.#next(0x7d)) return '{}';
     const members = new Map<string, Pieces>();
     do {
-      this.#take(SPACE);
+      this.#peek();
       const key = this.#string();
-      if (!this.#next(':')) this.#refuse();
+      if (!this.#next(COLON)) this.#refuse();
       members.set(key, this.value(depth + 1));
-    } while (this.#next(','));
-    if (!this.#next('}')) this.#refuse();
+    } while (this.#next(COMMA));
+    if (!this.#next(0x7d)) this.#refuse();
     expectSpread({ size: members.size, keys: () => members.keys().map(unquote) });
     const pieces: Pieces[] = ['{'];
     for (const [key, value] of members) pieces.push(pieces.length === 1 ? key : `,${key}`, ':', value);
@@ -82,11 +84,11 @@ class JsonTextReader {
 
   #array(depth: number): Pieces {
     this.#at += 1;
-    if (this.#next(']')) return '[]';
+    if (this.#next(0x5d)) return '[]';
     const pieces: Pieces[] = [];
     do pieces.push(pieces.length === 0 ? '[' : ',', this.value(depth + 1));
-    while (this.#next(','));
-    if (!this.#next(']')) this.#refuse();
+    while (this.#next(COMMA));
+    if (!this.#next(0x5d)) this.#refuse();
     pieces.push(']');
     return pieces;
   }
@@ -96,27 +98,39 @@ class JsonTextReader {
     const start = this.#at;
     if (this.#text.charCodeAt(start) !== QUOTE) this.#refuse();
     let end = start + 1;
+    let isPlain = this.#isWellFormed;
     for (let code = this.#text.charCodeAt(end); code !== QUOTE; code = this.#text.charCodeAt(end)) {
       // false beyond the end of the text too, where the code is NaN
       if (!(code >= 0x20)) this.#refuse();
+      if (code === BACKSLASH) isPlain = false;
       end += code === BACKSLASH ? 2 : 1;
     }
     this.#at = end + 1;
-    return respell(this.#text.slice(start, end + 1)) ?? this.#refuse();
+    const quoted = this.#text.slice(start, end + 1);
+    return isPlain ? quoted : (respell(quoted) ?? this.#refuse());
   }
 
-  #next(character: string): boolean {
-    this.#take(SPACE);
-    if (this.#text[this.#at] !== character) return false;
+  #next(code: number): boolean {
+    if (this.#peek() !== code) return false;
     this.#at += 1;
     return true;
   }
 
+  /** @returns the next character that is no space, which is at `#at` then; NaN at the end */
+  #peek(): number {
+    for (;;) {
+      const code = this.#text.charCodeAt(this.#at);
+      if (code !== 0x20 && code !== 0x0a && code !== 0x0d && code !== 0x09) return code;
+      this.#at += 1;
+    }
+  }
+
   #take(pattern: RegExp): string {
-    pattern.lastIndex = this.#at;
-    const found = pattern.exec(this.#text)?.[0] ?? '';
-    this.#at += found.length;
-    return found;
+    const start = this.#at;
+    pattern.lastIndex = start;
+    if (!pattern.test(this.#text)) return '';
+    this.#at = pattern.lastIndex;
+    return this.#text.slice(start, this.#at);
   }
 
   #refuse(): never {
@@ -126,7 +140,6 @@ class JsonTextReader {
 
 /** @returns undefined when an escape is wrong */
 function respell(quoted: string): string | undefined {
-  if (!quoted.includes('\\') && quoted.isWellFormed()) return quoted;
   try {
     return JSON.stringify((JSON.parse(quoted) as string).toWellFormed());
   } catch {

@@ -6,7 +6,7 @@
 import { Failure } from '../core/failure.ts';
 
 /** Below it the longest possible chain costs nothing worth a look. */
-const FEW = 64;
+export const FEW_NAMES = 64;
 const LONGEST_CHAIN = 32;
 const OFFSET_BASIS = 0x811c9dc5;
 const PRIME = 0x01000193;
@@ -16,7 +16,7 @@ const PRIME = 0x01000193;
  * @throws Failure request_malformed  when they were chosen to collide
  */
 export function expectSpread(names: { readonly size: number; keys(): Iterable<string> }): void {
-  if (names.size <= FEW) return;
+  if (names.size <= FEW_NAMES) return;
   const chains = new Uint8Array(2 ** Math.ceil(Math.log2(names.size)));
   for (const name of names.keys()) {
     const chain = hash(name) & (chains.length - 1);
@@ -29,6 +29,16 @@ export function expectSpread(names: { readonly size: number; keys(): Iterable<st
 }
 
 function hash(name: string): number {
+  let value = OFFSET_BASIS;
+  for (let at = 0; at < name.length; at += 1) {
+    const code = name.charCodeAt(at);
+    if (code >= 0x80) return hashBytes(name);
+    value = Math.imul(value, PRIME) ^ code;
+  }
+  return value;
+}
+
+function hashBytes(name: string): number {
   let value = OFFSET_BASIS;
   for (const byte of Buffer.from(name)) value = Math.imul(value, PRIME) ^ byte;
   return value;

@@ -57,8 +57,9 @@ export function parseBody(source: BodySource, grpc: GrpcReading = {}): ParsedBod
   }
 }
 
-function grpcBody({ path, rawBytes, header }: BodySource, grpc: GrpcReading): ParsedBody {
-  return parseGrpcBody({ path, bytes: rawBytes, encoding: header('grpc-encoding') }, grpc) ?? NOTHING;
+function grpcBody(source: BodySource, grpc: GrpcReading): ParsedBody {
+  const { path, rawBytes: bytes } = source;
+  return parseGrpcBody({ path, bytes, encoding: source.header('grpc-encoding') }, grpc) ?? NOTHING;
 }
 
 function formJson(bytes: Buffer): string {

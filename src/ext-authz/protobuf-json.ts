@@ -7,10 +7,10 @@
 import { type InputReads, readsBelow } from '../core/input-reads.ts';
 import { LIST_VALUE, STRUCT, VALUE } from './check-request-types.ts';
 import type { JsonWriter } from './json-writer.ts';
-import type { FieldType, FieldValue, MapValue, Message, Span } from './protobuf-message.ts';
+import type { FieldType, FieldValue, MadeMap, Message, MessageType } from './protobuf-message.ts';
+import type { Span } from './span.ts';
 import { toStructNumber } from './struct-number.ts';
-
-const NO_MEMBERS: ReadonlyMap<string, Message> = new Map();
+import { WireMap } from './wire-map.ts';
 
 /** @param reads  what of it will be read: the rest is left out */
 export function writeMessage(
@@ -21,20 +21,36 @@ export function writeMessage(
 ): void {
   if (message.type === STRUCT) return writeStruct(to, bytes, message, reads);
   to.raw('{');
-  let first = true;
-  const { fields } = message.type;
-  for (let slot = 0; slot < fields.length; slot++) {
+  for (const { slot, field, below } of membersOf(message.type, reads)) {
     const value = message.values[slot];
-    const field = fields[slot];
-    if (value === undefined || field === undefined || !isVisible(field, value)) continue;
-    const below = readsBelow(reads, field.name);
-    if (below === undefined) continue;
-    if (!first) to.raw(',');
-    first = false;
-    to.raw(field.jsonKey);
+    if (value === undefined || !isVisible(field, value)) continue;
+    to.bytes(field.jsonKey);
     writeValue(to, bytes, field, value, below);
+    to.raw(',');
   }
-  to.raw('}');
+  to.end('}');
+}
+
+/** A field that is read, and what of it. */
+interface ReadMember {
+  readonly slot: number;
+  readonly field: FieldType;
+  readonly below: InputReads;
+}
+
+/** By what is read, which is made once for a policy and belongs to one type; `all` is read of many types. */
+const members = new WeakMap<object, { readonly type: MessageType; readonly list: readonly ReadMember[] }>();
+
+function membersOf(type: MessageType, reads: InputReads): readonly ReadMember[] {
+  const key = reads === true ? type : reads;
+  const known = members.get(key);
+  if (known?.type === type) return known.list;
+  const list = type.fields.flatMap((field, slot) => {
+    const below = readsBelow(reads, field.name);
+    return below === undefined ? [] : [{ slot, field, below }];
+  });
+  members.set(key, { type, list });
+  return list;
 }
 
 function writeValue(
@@ -57,7 +73,9 @@ function writeValue(
     case 'bool':
       return to.raw(String(value as bigint | number | boolean));
     case 'map':
-      return writeMap(to, bytes, value as ReadonlyMap<string, MapValue>, reads);
+      return value instanceof WireMap
+        ? writeMap(to, bytes, value, reads)
+        : writeMadeMap(to, bytes, value as MadeMap);
     case 'message':
       if (!Array.isArray(value)) return writeMessage(to, bytes, value as Message, reads);
       return writeList(to, value, (element) => writeMessage(to, bytes, element));
@@ -66,60 +84,62 @@ function writeValue(
   }
 }
 
-function writeMap(
+/** The members that are read: all of the map, or those few of it. */
+function writeMap(to: JsonWriter, bytes: Buffer, map: WireMap<Message>, reads: InputReads): void {
+  to.raw('{');
+  if (reads === true) {
+    for (const entry of map.distinct()) writeEntry(to, bytes, map, entry, true);
+  } else {
+    for (const [key, below] of reads) {
+      const entry = map.find(key);
+      if (entry >= 0) writeEntry(to, bytes, map, entry, below);
+    }
+  }
+  to.end('}');
+}
+
+function writeEntry(
   to: JsonWriter,
   bytes: Buffer,
-  map: ReadonlyMap<string, MapValue>,
+  map: WireMap<Message>,
+  entry: number,
   reads: InputReads,
 ): void {
-  let separator = '{';
-  for (const [key, value, below] of readEntries(map, reads)) {
-    to.raw(separator);
-    separator = ',';
+  to.utf8(bytes, map.keyAt(entry));
+  to.raw(':');
+  const message = map.messageAt(entry);
+  if (message === undefined) to.utf8(bytes, map.valueAt(entry));
+  else if (message.type === VALUE) writeStructValue(to, bytes, message, reads);
+  else writeMessage(to, bytes, message, reads);
+  to.raw(',');
+}
+
+/** Whoever made it has put nothing else into it than what is read. */
+function writeMadeMap(to: JsonWriter, bytes: Buffer, map: MadeMap): void {
+  to.raw('{');
+  for (const [key, value] of map) {
     to.string(key);
     to.raw(':');
     if (typeof value === 'string') to.string(value);
-    else if ('type' in value) writeMessage(to, bytes, value, below);
     else to.utf8(bytes, value);
+    to.raw(',');
   }
-  to.raw(separator === '{' ? '{}' : '}');
-}
-
-/** The members that are read: all of the map, or those few of it. */
-function* readEntries<V>(
-  map: ReadonlyMap<string, V>,
-  reads: InputReads,
-): Iterable<readonly [key: string, value: V, below: InputReads]> {
-  if (reads === true) {
-    for (const [key, value] of map) yield [key, value, true];
-    return;
-  }
-  for (const [key, below] of reads) {
-    const value = map.get(key);
-    if (value !== undefined) yield [key, value, below];
-  }
+  to.end('}');
 }
 
 function writeList(to: JsonWriter, list: readonly Message[], write: (element: Message) => void): void {
   to.raw('[');
-  list.forEach((element, index) => {
-    if (index > 0) to.raw(',');
+  for (const element of list) {
     write(element);
-  });
-  to.raw(']');
+    to.raw(',');
+  }
+  to.end(']');
 }
 
-function writeStruct(to: JsonWriter, bytes: Buffer, struct: Message, reads: InputReads = true): void {
-  let separator = '{';
-  const members = (struct.values[0] ?? NO_MEMBERS) as ReadonlyMap<string, Message>;
-  for (const [key, value, below] of readEntries(members, reads)) {
-    to.raw(separator);
-    separator = ',';
-    to.string(key);
-    to.raw(':');
-    writeStructValue(to, bytes, value, below);
-  }
-  to.raw(separator === '{' ? '{}' : '}');
+function writeStruct(to: JsonWriter, bytes: Buffer, struct: Message, reads: InputReads): void {
+  const members = struct.values[0];
+  if (members instanceof WireMap) writeMap(to, bytes, members, reads);
+  else to.raw('{}');
 }
 
 /** A Value without a kind is null, as Go's `AsInterface` has it. */
@@ -139,7 +159,7 @@ function writeStructValue(to: JsonWriter, bytes: Buffer, value: Message, reads: 
 /** Fields with implicit presence are shown unless they hold their default; members of a oneof always. */
 function isVisible(field: FieldType, value: FieldValue): boolean {
   if (field.oneof !== 0 || field.kind === 'message') return true;
-  if (typeof value === 'object')
-    return value instanceof Map ? value.size > 0 : (value as Span).end > (value as Span).start;
+  if (field.kind === 'map') return (value as WireMap<Message> | MadeMap).size > 0;
+  if (typeof value === 'object') return (value as Span).end > (value as Span).start;
   return value !== 0 && value !== 0n && value !== false && !Object.is(value, -0);
 }

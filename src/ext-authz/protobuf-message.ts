@@ -1,4 +1,6 @@
 /** Protobuf messages as tables and as what was read of them: see `protobuf-reader.ts`. */
+import type { Span } from './span.ts';
+import type { WireMap } from './wire-map.ts';
 
 export type ScalarKind = 'string' | 'bytes' | 'int64' | 'int32' | 'uint32' | 'bool' | 'double';
 
@@ -21,8 +23,8 @@ export interface FieldSpec {
 export interface FieldType {
   readonly no: number;
   readonly name: string;
-  /** `"name":` */
-  readonly jsonKey: string;
+  /** `"name":` as bytes */
+  readonly jsonKey: Uint8Array;
   readonly kind: ScalarKind | 'message' | 'map';
   readonly wireType: number;
   readonly message: (() => MessageType) | undefined;
@@ -41,22 +43,9 @@ export interface MessageType {
   readonly unset: readonly undefined[];
 }
 
-/** Where a string or bytes value stands in the request. */
-export interface Span {
-  readonly start: number;
-  readonly end: number;
-}
-
-export type FieldValue =
-  | Span
-  | number
-  | bigint
-  | boolean
-  | Message
-  | Message[]
-  | ReadonlyMap<string, MapValue>;
-/** A string stands where a value was made, not found: see `check-request.ts`. */
-export type MapValue = Span | string | Message;
+export type FieldValue = Span | number | bigint | boolean | Message | Message[] | WireMap<Message> | MadeMap;
+/** A map that stands in place of what came: see `check-request.ts`. A string is a value that was made, not found. */
+export type MadeMap = ReadonlyMap<string, Span | string>;
 
 export interface Message {
   readonly type: MessageType;
@@ -93,7 +82,7 @@ export function messageType(name: string, specs: readonly FieldSpec[]): MessageT
 
 function toField(spec: FieldSpec): FieldType {
   const { no, name, kind, message, repeated = false, oneof = 0, isHeaders = false } = spec;
-  const [jsonKey, wireType] = [`"${name}":`, WIRE_TYPES[kind]];
+  const [jsonKey, wireType] = [Buffer.from(`"${name}":`), WIRE_TYPES[kind]];
   return { no, name, jsonKey, kind, wireType, message, repeated, oneof, isHeaders };
 }
 
@@ -112,8 +101,9 @@ export function spanAt(message: Message | undefined, no: number): Span | undefin
   return span !== undefined && span.end > span.start ? span : undefined;
 }
 
-export function mapAt(message: Message | undefined, no: number): ReadonlyMap<string, MapValue> | undefined {
-  return valueAt(message, no) as ReadonlyMap<string, MapValue> | undefined;
+/** The map in field `no`, as it came. */
+export function mapAt(message: Message | undefined, no: number): WireMap<Message> | undefined {
+  return valueAt(message, no) as WireMap<Message> | undefined;
 }
 
 /** The elements of the repeated message in field `no`. */

@@ -18,12 +18,12 @@ import {
   FIXED64,
   type FieldType,
   LENGTH_DELIMITED,
-  type MapValue,
   type Message,
   type MessageType,
-  type Span,
   VARINT,
 } from './protobuf-message.ts';
+import type { Span } from './span.ts';
+import { WireMap } from './wire-map.ts';
 
 const MAX_DEPTH = 100;
 /** Envoy lets 100 pass unless told otherwise, and adds some of its own. */
@@ -42,10 +42,10 @@ export function readMessage(type: MessageType, bytes: Buffer): Message {
 }
 
 /** Whether the bytes are UTF-8 (no surrogates, no overlong forms). Short ASCII, the usual case, stays in JavaScript. */
-export function isUtf8Span(bytes: Buffer, span: Span): boolean {
-  if (span.end - span.start > 128) return isUtf8(bytes.subarray(span.start, span.end));
-  for (let at = span.start; at < span.end; at++) {
-    if ((bytes[at] as number) > 0x7f) return isUtf8(bytes.subarray(at, span.end));
+export function isUtf8Part(bytes: Buffer, start: number, end: number): boolean {
+  if (end - start > 128) return isUtf8(bytes.subarray(start, end));
+  for (let at = start; at < end; at++) {
+    if ((bytes[at] as number) > 0x7f) return isUtf8(bytes.subarray(at, end));
   }
   return true;
 }
@@ -106,14 +106,17 @@ class Reader {
         return;
       }
       case 'map': {
-        const map = (before as Map<string, MapValue> | undefined) ?? new Map<string, MapValue>();
+        const map = (before as WireMap<Message> | undefined) ?? new WireMap(this.#bytes);
         this.#mapEntry(map, field, this.#length(end), depth);
         values[slot] = map;
         return;
       }
-      case 'string':
-        values[slot] = this.#string(end, message.type, field);
+      case 'string': {
+        const stop = this.#text(end, message.type, field);
+        values[slot] = { start: this.#at, end: stop };
+        this.#at = stop;
         return;
+      }
       case 'bytes':
         values[slot] = this.#span(end);
         return;
@@ -151,9 +154,9 @@ class Reader {
   }
 
   /** Key in field 1, value in field 2; either may be missing, and a repeated message value merges within its entry. */
-  #mapEntry(map: Map<string, MapValue>, field: FieldType, end: number, depth: number): void {
-    let key = '';
-    let value: Span | Message | undefined;
+  #mapEntry(map: WireMap<Message>, field: FieldType, end: number, depth: number): void {
+    let [keyStart, keyEnd, valueStart, valueEnd] = [0, 0, 0, 0];
+    let value: Message | undefined;
     const type = field.message === undefined ? undefined : field.message();
     while (this.#at < end) {
       const tag = this.#tag(end);
@@ -163,13 +166,17 @@ class Reader {
         continue;
       }
       if ((tag & 7) !== LENGTH_DELIMITED) throw malformed(`wire type in an entry of ${field.name}`);
-      if (no === 1) {
-        const span = this.#string(end, undefined, field);
-        key = this.#bytes.toString('utf8', span.start, span.end);
-      } else if (type === undefined) value = this.#string(end, undefined, field);
-      else value = this.message(type, this.#length(end), depth + 1, value as Message | undefined);
+      if (no === 2 && type !== undefined) {
+        value = this.message(type, this.#length(end), depth + 1, value);
+        continue;
+      }
+      const stop = this.#text(end, undefined, field);
+      if (no === 1) [keyStart, keyEnd] = [this.#at, stop];
+      else [valueStart, valueEnd] = [this.#at, stop];
+      this.#at = stop;
     }
-    map.set(key, value ?? (type === undefined ? { start: 0, end: 0 } : emptyMessage(type)));
+    if (type === undefined) map.add(keyStart, keyEnd, valueStart, valueEnd);
+    else map.addMessage(keyStart, keyEnd, value ?? emptyMessage(type));
   }
 
   #tag(end: number): number {
@@ -181,10 +188,12 @@ class Reader {
     return tag;
   }
 
-  #string(end: number, type: MessageType | undefined, field: FieldType): Span {
-    const span = this.#span(end);
-    if (!isUtf8Span(this.#bytes, span)) throw malformed(`${type?.name ?? 'map'}.${field.name} is not UTF-8`);
-    return span;
+  /** @returns where the text that begins here ends */
+  #text(end: number, type: MessageType | undefined, field: FieldType): number {
+    const stop = this.#length(end);
+    if (!isUtf8Part(this.#bytes, this.#at, stop))
+      throw malformed(`${type?.name ?? 'map'}.${field.name} is not UTF-8`);
+    return stop;
   }
 
   #span(end: number): Span {

@@ -14,10 +14,11 @@ import type { Metrics } from '../telemetry/metrics.ts';
 import { createAnswers } from './answers.ts';
 import { createCheckLog } from './check-log.ts';
 import { createCheckObserver, type DecisionRecorder } from './check-observer.ts';
-import { type CheckRequest, fromCheckRequest, type Reading } from './check-request.ts';
+import { type CheckRequest, fromCheckRequest } from './check-request.ts';
 import type { GrpcMessages } from './grpc-body.ts';
 import type { ExtAuthzOptions } from './options.ts';
 import { withEverySpelling } from './query-spellings.ts';
+import { readingOf } from './reading.ts';
 
 /** @returns the CheckResponse; rejects with an RpcFailure only, and only with `compatibility: opa-envoy` */
 export type CheckHandler = (request: Uint8Array, call: ByteCall) => Promise<Uint8Array>;
@@ -51,7 +52,7 @@ export function createCheckHandler(deps: CheckDeps): CheckHandler {
   const { clock, options } = deps;
   const log = createCheckLog(deps.logger, options);
   const answers = createAnswers(options);
-  const reading = readingOf(deps);
+  const reading = readingOf(options, deps.grpcMessages);
   const newDecisionId = deps.newDecisionId ?? randomUUID;
   let inProgress = 0;
   const observer = createCheckObserver(deps, () => inProgress);
@@ -106,11 +107,6 @@ export function createCheckHandler(deps: CheckDeps): CheckHandler {
       seen.end();
     }
   };
-}
-
-function readingOf({ options, grpcMessages: messages }: CheckDeps): Reading {
-  const { parseErrors = 'refuse', parseBodies = true, maxInflatedBytes } = options;
-  return { parseErrors, parseBodies, grpc: { messages, maxInflatedBytes } };
 }
 
 /** What `AbortSignal.timeout` takes; a caller may name any deadline. */

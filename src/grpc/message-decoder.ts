@@ -23,9 +23,21 @@ export interface MessageDecoder {
   toJson(service: string, method: string, message: Uint8Array): string | undefined;
 }
 
-/** @throws Failure request_malformed  when the file is not a whole descriptor set */
-export function loadMessageDecoder(file: string): MessageDecoder {
-  const registry = readRegistry(file);
+/** @throws Failure request_malformed  when the file cannot be read */
+export function readDescriptorSet(file: string): Uint8Array {
+  try {
+    return readFileSync(file);
+  } catch (cause) {
+    throw new Failure('request_malformed', 'authz.protoDescriptorFile cannot be read', { cause });
+  }
+}
+
+/**
+ * @param descriptorSet  see `readDescriptorSet`
+ * @throws Failure request_malformed  when it is not a whole descriptor set
+ */
+export function createMessageDecoder(descriptorSet: Uint8Array): MessageDecoder {
+  const registry = toRegistry(descriptorSet);
   return {
     toJson(service, method, bytes) {
       const input = inputOf(registry, service, method);
@@ -37,9 +49,9 @@ export function loadMessageDecoder(file: string): MessageDecoder {
   };
 }
 
-function readRegistry(file: string): FileRegistry {
+function toRegistry(descriptorSet: Uint8Array): FileRegistry {
   try {
-    return createFileRegistry(fromBinary(FileDescriptorSetSchema, readFileSync(file)));
+    return createFileRegistry(fromBinary(FileDescriptorSetSchema, descriptorSet));
   } catch (cause) {
     throw new Failure(
       'request_malformed',

@@ -14,6 +14,7 @@ import { observeEvaluations } from './evaluation-metrics.ts';
 import type { EvaluationPool } from './evaluation-pool.ts';
 import { type ActivePolicy, loadRelease } from './load.ts';
 import type { PolicyOptions } from './options.ts';
+import type { Network } from './replay.ts';
 import type { PolicyView, RecordedRelease } from './state.ts';
 
 export interface ActivePolicies {
@@ -37,6 +38,8 @@ export interface ActivePoliciesDeps {
   readonly options: PolicyOptions;
   /** for policies that this thread may not evaluate */
   readonly pool: EvaluationPool;
+  /** undefined: the network is not for policies */
+  readonly network?: Network | undefined;
   readonly clock: Clock;
   readonly random: RandomBytes;
   readonly logger: Logger;

@@ -5,11 +5,21 @@
  * @see https://www.openpolicyagent.org/docs/wasm, "Built-in functions"
  */
 import type { BuiltinContext, CallBuiltin } from '../builtins/builtin.ts';
+import type { SmallFunction } from '../builtins/small-integers.ts';
+import { createNumberMemory, type NumberMemory } from './number-memory.ts';
 
 /** Who answers the calls of a module. */
 export interface Builtins {
   answers(name: string): boolean;
   readonly call: CallBuiltin;
+  /** what answers calls with small integers, or with collections of them, without their text; default: nothing */
+  small?(name: string): SmallAnswer | undefined;
+}
+
+export interface SmallAnswer {
+  readonly of: SmallFunction;
+  /** its one argument is a collection */
+  readonly isOfAll: boolean;
 }
 
 export const NO_BUILTINS: Builtins = {
@@ -33,7 +43,25 @@ export interface BuiltinPort {
   begin(newContext: () => BuiltinContext): void;
 }
 
+interface Connected {
+  readonly exports: ValueExports;
+  readonly bytes: Buffer;
+  readonly numbers: NumberMemory;
+  /** by the number that the module calls them by */
+  readonly builtins: readonly (Called | undefined)[];
+}
+
+interface Called {
+  readonly name: string;
+  readonly small: SmallAnswer | undefined;
+}
+
 const NOTHING = 0;
+/** Of a call that is answered without text, and of each member of a collection. */
+const UNITS_PER_SMALL_CALL = 100;
+const UNITS_PER_MEMBER = 20;
+/** what no other value begins with */
+const NUMBER_START = /^[-+.\d]/;
 /** Of a native built-in whose calls were turned to the host, since it answers otherwise than OPA's evaluator. */
 const TURNED_TO_HOST = 'host.';
 
@@ -42,27 +70,34 @@ export function builtinName(name: string): string {
   return name.startsWith(TURNED_TO_HOST) ? name.slice(TURNED_TO_HOST.length) : name;
 }
 
-export function createBuiltinPort({ call }: Builtins): BuiltinPort {
-  let connected: { exports: ValueExports; bytes: Buffer; names: ReadonlyMap<number, string> } | undefined;
+export function createBuiltinPort({ call, small }: Builtins): BuiltinPort {
+  let connected: Connected | undefined;
   let newContext: (() => BuiltinContext) | undefined;
   let context: BuiltinContext | undefined;
 
   /** @throws whatever ends the evaluation: the module's frames are unwound, and the instance must be restored */
   const onCall = (id: number, _context: number, ...args: readonly number[]): number => {
-    const name = connected?.names.get(id);
-    if (connected === undefined || name === undefined || newContext === undefined) {
+    const called = connected?.builtins[id];
+    if (connected === undefined || called === undefined || newContext === undefined) {
       throw new Error(`built-in ${id} is not there`);
     }
-    const { exports, bytes } = connected;
+    context ??= newContext();
+    const { exports, bytes, numbers } = connected;
+    if (called.small !== undefined) {
+      const integer = answerSmall(called.small, args, numbers, context);
+      if (!Number.isNaN(integer)) return numbers.writeInteger(integer);
+    }
     const texts = args.map((value) => {
+      const number = numbers.readText(value);
+      if (number !== undefined) return number;
       const address = exports.opa_value_dump(value);
       const text = bytes.toString('utf8', address, bytes.indexOf(0, address));
       exports.opa_free(address);
       return text;
     });
-    context ??= newContext();
-    const result = call(name, texts, context);
-    return result === undefined ? NOTHING : write(result, exports, bytes);
+    const result = call(called.name, texts, context);
+    if (result === undefined) return NOTHING;
+    return NUMBER_START.test(result) ? numbers.writeText(result) : write(result, exports, bytes);
   };
 
   return {
@@ -74,13 +109,31 @@ export function createBuiltinPort({ call }: Builtins): BuiltinPort {
       opa_builtin4: onCall,
     },
     connect(exports, bytes, names) {
-      connected = { exports, bytes, names };
+      const builtins: (Called | undefined)[] = [];
+      for (const [id, name] of names) builtins[id] = { name, small: small?.(name) };
+      connected = { exports, bytes, numbers: createNumberMemory(exports, bytes), builtins };
     },
     begin(of) {
       newContext = of;
       context = undefined;
     },
   };
+}
+
+/** @returns NaN  when it is not answered */
+function answerSmall(
+  small: SmallAnswer,
+  args: readonly number[],
+  numbers: NumberMemory,
+  { charge }: BuiltinContext,
+): number {
+  charge(UNITS_PER_SMALL_CALL);
+  if (!small.isOfAll) return small.of(args.map(numbers.readInteger));
+  const [collection = NOTHING] = args;
+  const integers = numbers.readIntegers(collection);
+  if (integers === undefined) return Number.NaN;
+  charge(UNITS_PER_MEMBER * integers.length);
+  return small.of(integers);
 }
 
 function write(text: string, exports: ValueExports, bytes: Buffer): number {

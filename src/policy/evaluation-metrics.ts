@@ -13,7 +13,8 @@ export function observeEvaluations(metrics: Metrics): (policy: string) => (cost:
   );
   const failures = metrics.counter(
     'chancery_policy_failed_evaluations_total',
-    'Evaluations without a result: failed, over_budget, or refused since failing ones took too much time',
+    'Evaluations without a result: failed, over_budget, cut_short at a smaller budget since failing ones took too ' +
+      'much time, suspended (the network had not answered, or was asked too often), or refused (not begun)',
     ['policy', 'outcome'],
   );
   return (policy) => {

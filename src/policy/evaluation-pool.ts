@@ -20,6 +20,13 @@ export interface EvaluationPool {
    *         policy_not_loaded  the module cannot be started
    */
   evaluate(task: EvaluationTask, deadlineMs: number): Promise<EvaluationReport>;
+  /**
+   * As OPA's own code reads it.
+   *
+   * @returns Rego text; undefined: it is no YAML
+   * @throws Failure overloaded; deadline_exceeded  the signal; policy_failed
+   */
+  decodeYaml(text: string, signal: AbortSignal): Promise<string | undefined>;
   close(): Promise<void>;
 }
 
@@ -73,6 +80,15 @@ export function createEvaluationPool({ options, clock, metrics }: PoolDeps): Eva
         throw tooLate();
       } finally {
         clearTimeout(timer);
+      }
+    },
+    async decodeYaml(text, signal) {
+      const threads = starting();
+      if (threads.queueSize >= options.maxQueued) throw tooMany();
+      try {
+        return (await threads.run(text, { name: 'decodeYaml', signal })) as string | undefined;
+      } catch (thrown) {
+        throw signal.aborted ? tooLate() : Failure.from(thrown, 'policy_failed');
       }
     },
     async close() {

@@ -1,6 +1,6 @@
 /** What a thread that evaluates is asked and what it says. A Failure loses its class between threads. */
 import type { FailureCode } from '../core/failure.ts';
-import type { Evaluation, EvaluationCost } from './evaluator.ts';
+import type { Evaluation, EvaluationCost, Suspended } from './evaluator.ts';
 
 /** A policy as a thread needs it. */
 export interface PolicyImage {
@@ -19,10 +19,12 @@ export interface EvaluationTask {
   readonly entrypoint: string;
   /** JSON, as UTF-8 */
   readonly input: Uint8Array;
+  /** an attempt that waited for the network, with the answer in its memory */
+  readonly from?: Suspended | undefined;
 }
 
 export type EvaluationReport = { readonly cost: EvaluationCost } & (
-  | { readonly evaluation: Evaluation }
+  | { readonly evaluation: Evaluation | Suspended }
   | { readonly failure: { readonly code: FailureCode; readonly detail: string } }
 );
 

@@ -4,8 +4,11 @@
  */
 import { LRUCache } from 'lru-cache';
 import { workerData } from 'piscina';
+import { systemClock } from '../core/clock.ts';
 import { Failure } from '../core/failure.ts';
+import { systemRandom } from '../journal/random.ts';
 import { createBuiltins } from './all-builtins.ts';
+import { newMemory } from './builtin-context.ts';
 import type { EvaluationReport, EvaluationTask, PolicyImage, ThreadOptions } from './evaluation-task.ts';
 import { createEvaluator, type Evaluator } from './evaluator.ts';
 
@@ -25,13 +28,22 @@ function evaluatorOf(image: PolicyImage): Evaluator {
 }
 
 /** Never throws what has a code. */
-export function evaluate({ image, entrypoint, input }: EvaluationTask): EvaluationReport {
+export function evaluate({ image, entrypoint, input, from }: EvaluationTask): EvaluationReport {
   const evaluator = evaluatorOf(image);
   try {
-    const evaluation = evaluator.evaluate(entrypoint, input);
+    const evaluation = evaluator.attempt(entrypoint, input, from);
     return { cost: evaluator.lastCost(), evaluation };
   } catch (thrown) {
     const { code, detail } = Failure.from(thrown, 'policy_failed');
     return { cost: evaluator.lastCost(), failure: { code, detail } };
   }
+}
+
+/** @returns Rego text; undefined: it is no YAML */
+export function decodeYaml(text: string): string | undefined {
+  return builtins.call('yaml.unmarshal', [JSON.stringify(text)], {
+    ...newMemory({ clock: systemClock }),
+    randomBytes: systemRandom,
+    charge: () => {},
+  });
 }

@@ -1,6 +1,7 @@
 /**
- * How much of the thread's time the failing evaluations of one policy may take. One that ends at its budget takes tens
- * of milliseconds; whoever can cause one can cause many, and all other Checks would wait behind them.
+ * How much of the thread's time the failing evaluations of one policy may take before evaluations get a smaller budget.
+ * One that ends at its budget takes tens of milliseconds; whoever can cause one can cause many, and all other Checks
+ * would wait behind them.
  *
  * All times are milliseconds from any one beginning.
  */
@@ -30,7 +31,8 @@ export function createFailureAllowance(nowMs: number, burstMs: number = BURST_MS
     },
     spend(startedMs, endedMs) {
       refill(endedMs);
-      left -= endedMs - startedMs;
+      // what is owed is paid back within a few seconds, whatever went before
+      left = Math.max(-burstMs, left - (endedMs - startedMs));
     },
   };
 }

@@ -24,13 +24,13 @@ export interface ActivePolicy {
   /** see runner.ts */
   readonly inThread: boolean;
   /**
-   * At once, or by a thread: then it is a promise.
+   * At once, or a promise: by a thread, or after the network was asked.
    *
    * @param entrypoint  for example `envoy/authz/allow`
    * @param input  JSON, as UTF-8
-   * @param deadlineMs  milliseconds since the epoch; looked at where a thread evaluates
+   * @param deadlineMs  milliseconds since the epoch; looked at where a thread evaluates or the network is asked
    * @param onCost  is told what it has cost, also when it throws
-   * @throws Failure policy_failed, overloaded; deadline_exceeded  from a thread
+   * @throws Failure policy_failed, overloaded; deadline_exceeded  from a thread or the network
    */
   evaluate(
     entrypoint: string,

@@ -1,4 +1,5 @@
 import { type Static, Type } from 'typebox';
+import { httpSendOptions } from '../outbound/options.ts';
 
 /** 6 to 50 ms of a core, whatever the policy does; usual policies take less than a hundredth of it. */
 export const DEFAULT_MAX_UNITS = 50_000_000;
@@ -43,6 +44,7 @@ export const policyOptions = Type.Object(
       maximum: 4_096,
       description: "linear memory of OPA's own built-in functions in each thread",
     }),
+    httpSend: Type.Optional(httpSendOptions),
   },
   { additionalProperties: false, default: {}, description: 'the running policies' },
 );

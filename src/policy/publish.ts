@@ -8,7 +8,7 @@ import type { Draft } from '../journal/journal.ts';
 import type { TestCase } from '../rego/messages.ts';
 import { TOOLCHAIN_NAME, type Toolchain, toFailureIssue } from '../rego/toolchain.ts';
 import type { RevisionBody } from './bodies.ts';
-import { HOST_BUILTINS, SUPPORTED_BUILTINS } from './builtins.ts';
+import { HOST_BUILTINS, supportedBuiltins } from './builtins.ts';
 import { METERING_VERSION } from './metering.ts';
 import { DEFAULT_MAX_UNITS } from './options.ts';
 import { runSmoke } from './smoke.ts';
@@ -23,6 +23,8 @@ export interface PublishDeps {
   readonly maxUnits?: number;
   /** of OPA's own built-in functions there; default 256 */
   readonly maxToolchainMiB?: number;
+  /** undefined: the network is not for policies */
+  readonly httpSend?: unknown;
 }
 
 /** Both byte arrays belong into `Blobs` before `draft` is appended. */
@@ -53,7 +55,7 @@ export async function publishPolicy(
   const { toolchain, signal, maxMemoryMiB = DEFAULT_MEMORY_MIB, maxUnits = DEFAULT_MAX_UNITS } = deps;
   const { maxToolchainMiB = DEFAULT_TOOLCHAIN_MIB } = deps;
   const { source, bytes, revision } = encodeSource(value);
-  const rego = { modules: source.modules, data: source.data, builtins: SUPPORTED_BUILTINS };
+  const rego = { modules: source.modules, data: source.data, builtins: supportedBuiltins(deps) };
   const { entrypoints } = source;
   const compiled = await toolchain.compile({ ...rego, host: HOST_BUILTINS, entrypoints }, signal);
   const { tests } = await toolchain.test(rego, signal);

@@ -1,16 +1,11 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { loadPolicy } from '@open-policy-agent/opa-wasm';
-import { toCanonicalJson } from '../core/canonical-json.ts';
-import type { FailureIssue } from '../core/failure.ts';
 import type { Json } from '../core/json.ts';
-import { createBuiltins } from './all-builtins.ts';
+import { createOfflineBuiltins } from './all-builtins.ts';
 import { createEvaluator } from './evaluator.ts';
 import { meterModule } from './metering.ts';
 import type { SmokeAnswer, SmokeReport, SmokeRequest } from './smoke.ts';
-import type { SmokeCase } from './source.ts';
-
-/** The JSON that an entrypoint says; undefined when it says nothing. */
-type Host = (entrypoint: string, input: Json) => Json | undefined;
+import { type Host, runCases } from './smoke-cases.ts';
 
 const PAGES_PER_MIB = 16;
 
@@ -36,7 +31,7 @@ async function run(
 ): Promise<SmokeReport> {
   const data = encode(source.data);
   // a clock that stands still: cases that fail never use up the time that failures may take
-  const builtins = createBuiltins({ maxToolchainMiB });
+  const builtins = createOfflineBuiltins({ maxToolchainMiB });
   const options = { data, maxMemoryMiB, maxUnits, builtins, now: () => 0 };
   const evaluator = createEvaluator(new WebAssembly.Module(metered), options);
   const ours: Host = (entrypoint, input) => {
@@ -48,17 +43,8 @@ async function run(
       ? await startSecondHost(wasm, source.data, maxMemoryMiB * PAGES_PER_MIB)
       : undefined;
   const units: number[] = [];
-  const issues = source.smoke.flatMap((smoke, index) => {
-    const entrypoint = smoke.entrypoint ?? source.entrypoints[0] ?? '';
-    const ourDifference = differenceOf(smoke, entrypoint, ours);
-    units.push(evaluator.lastCost().units);
-    // only where ours agrees: the other one has no budget
-    const message = ourDifference ?? (theirs && differenceOf(smoke, entrypoint, theirs));
-    return message === undefined
-      ? []
-      : [{ pointer: `/smoke/${index}`, code: 'smoke_failed', message } satisfies FailureIssue];
-  });
-  return { metered, abi: evaluator.abi, units, issues };
+  const issues = runCases(source, { ours, theirs }, () => units.push(evaluator.lastCost().units));
+  return { metered, abi: evaluator.abi, units, issues, hosts: theirs === undefined ? 1 : 2 };
 }
 
 async function startSecondHost(wasm: Uint8Array, data: object, pages: number): Promise<Host> {
@@ -69,20 +55,6 @@ async function startSecondHost(wasm: Uint8Array, data: object, pages: number): P
     const results = policy.evaluate(toArrayBuffer(encode(input)), entrypoint) as readonly { result: Json }[];
     return results[0]?.result;
   };
-}
-
-function differenceOf(smoke: SmokeCase, entrypoint: string, host: Host): string | undefined {
-  const expected = textOf(smoke.result);
-  try {
-    const actual = textOf(host(entrypoint, smoke.input));
-    return actual === expected ? undefined : `expected ${expected}, and ${entrypoint} says ${actual}`;
-  } catch (thrown) {
-    return `expected ${expected}, and ${entrypoint} failed: ${thrown instanceof Error ? thrown.message : String(thrown)}`;
-  }
-}
-
-function textOf(value: Json | undefined): string {
-  return value === undefined ? 'undefined' : toCanonicalJson(value);
 }
 
 function encode(value: Json | object): Uint8Array<ArrayBuffer> {

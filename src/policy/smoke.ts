@@ -25,12 +25,15 @@ export interface SmokeReport {
   /** what each case has cost, in their order */
   readonly units: readonly number[];
   readonly issues: readonly FailureIssue[];
+  /** that were asked */
+  readonly hosts: 1 | 2;
 }
 
 /** What the worker says: the report, or why there is none. */
 export type SmokeAnswer = SmokeReport | { readonly refusal: string };
 
-const TIMEOUT_MS = 5_000;
+/** Evaluations have budgets, but for those of the second host; a machine may be busy. */
+const TIMEOUT_MS = 20_000;
 
 /**
  * @throws Failure policy_rejected  when the module cannot be metered or loaded, or does not end in time;

@@ -4,13 +4,25 @@ import type { LogPolicies, LogPolicy } from '../audit/log-policies.ts';
 import type { CheckRecord } from '../audit/record.ts';
 import { runWorker } from '../audit/worker.ts';
 import type { PolicySlot, WorkerSettings } from '../audit/worker-protocol.ts';
+import { toNdBuiltinCache } from '../builtins/nd-cache.ts';
 import { fromCheckRequest } from '../ext-authz/check-request.ts';
-import { KNOWN_BUILTINS } from '../policy/all-builtins.ts';
+import { type ReadingOptions, readingOf } from '../ext-authz/reading.ts';
+import { createMessageDecoder } from '../grpc/message-decoder.ts';
+import { knownBuiltins } from '../policy/all-builtins.ts';
 import { createEvaluator, type Evaluator } from '../policy/evaluator.ts';
 import { createOtlp } from '../telemetry/otlp.ts';
 
-const settings = workerData as WorkerSettings;
-const { otlp, otlpHeaders: headers, instance, version } = settings;
+/** `workerData` */
+export interface AuditWorkerSettings extends WorkerSettings {
+  /** as where the Checks are answered */
+  readonly reading: ReadingOptions;
+  /** of `authz.protoDescriptorFile` */
+  readonly descriptorSet: Uint8Array | undefined;
+}
+
+const settings = workerData as AuditWorkerSettings;
+const { otlp, otlpHeaders: headers, instance, version, descriptorSet } = settings;
+const reading = readingOf(settings.reading, descriptorSet && createMessageDecoder(descriptorSet));
 
 if (parentPort !== null) {
   await runWorker({
@@ -18,7 +30,8 @@ if (parentPort !== null) {
     settings,
     otlp: otlp && createOtlp(otlp, { instance, version, headers }),
     writeInput: ({ request, believed, identity = {} }: CheckRecord) =>
-      fromCheckRequest(request, { identityFields: believed }).writeInput(identity),
+      fromCheckRequest(request, { identityFields: believed }, reading).writeInput(identity),
+    writeNdBuiltinCache: (calls) => toNdBuiltinCache(calls.map(({ text, ...call }) => ({ ...call, text }))),
     policies: createLogPolicies(),
   });
 }
@@ -47,7 +60,7 @@ function toLogPolicy(slot: PolicySlot): LogPolicy | 'missing' | undefined {
   let evaluator: Evaluator;
   try {
     // one that fails often is not refused here: nobody waits for this thread
-    evaluator = createEvaluator(module, { ...options, builtins: KNOWN_BUILTINS, now: () => 0 });
+    evaluator = createEvaluator(module, { ...options, builtins: knownBuiltins(), now: () => 0 });
   } catch {
     return 'missing';
   }

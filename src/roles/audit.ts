@@ -8,10 +8,12 @@ import { observeQueues } from '../audit/measures.ts';
 import type { AuditOptions } from '../audit/options.ts';
 import type { SinkName } from '../audit/sink.ts';
 import { SinkQueue } from '../audit/sink-queue.ts';
-import type { FromWorker, PolicySlot, WorkerSettings } from '../audit/worker-protocol.ts';
+import type { FromWorker, PolicySlot } from '../audit/worker-protocol.ts';
 import type { Config } from '../config/schema.ts';
 import { Failure } from '../core/failure.ts';
 import type { ActivePolicies } from '../policy/active.ts';
+import type { AuditWorkerSettings } from './audit-worker.ts';
+import type { AuthzDeps } from './authz.ts';
 import type { World } from './world.ts';
 
 const WORKER = new URL(`./audit-worker${extname(import.meta.filename)}`, import.meta.url);
@@ -21,15 +23,17 @@ const BYTES_PER_MIB = 1_048_576;
 export function openDecisionLog(
   config: Config,
   { metrics, logger }: World,
-  policies: ActivePolicies,
+  { policies, descriptorSet }: Pick<AuthzDeps, 'policies' | 'descriptorSet'>,
 ): DecisionLog | undefined {
-  const { audit, telemetry } = config;
+  const { audit, telemetry, authz } = config;
   const limits = { events: audit.queueEvents, bytes: audit.queueMiB * BYTES_PER_MIB };
   const queues = sinksOf(config).map(([name, whenFull]) => new SinkQueue(name, whenFull, limits));
-  const { erased, handOvers } = observeQueues(metrics, queues);
+  const { erased, ndDropped, handOvers } = observeQueues(metrics, queues);
   if (queues.length === 0) return undefined;
-  const settings: WorkerSettings = {
+  const settings: AuditWorkerSettings = {
     audit,
+    reading: authz,
+    descriptorSet,
     sinks: queues.map(({ name }) => name),
     otlp: telemetry.otlp,
     otlpHeaders: readHeaders(telemetry.otlp?.headersFile),
@@ -42,6 +46,9 @@ export function openDecisionLog(
     startWorker: (onMessage) => startWorker(settings, onMessage),
     policies: () => policiesOf(audit, policies),
     onErased: () => erased.add(),
+    ...(audit.ndBuiltinCache && {
+      ndBuiltinCache: { maxBytes: audit.ndBuiltinCacheMaxBytes, dropped: () => ndDropped.add() },
+    }),
     onHandedOver: (seconds) => handOvers.observe(seconds),
     logger: logger.child({ role: 'authz' }),
   });
@@ -66,7 +73,7 @@ function policiesOf(
   return { mask: slot(maskPolicy), drop: slot(dropPolicy) };
 }
 
-function startWorker(settings: WorkerSettings, onMessage: (message: FromWorker) => void): WorkerHandle {
+function startWorker(settings: AuditWorkerSettings, onMessage: (message: FromWorker) => void): WorkerHandle {
   const worker = new Worker(WORKER, { workerData: settings, execArgv: [], env: {} });
   worker.on('message', onMessage);
   const ended = new Promise<unknown>((resolve) => {

@@ -8,7 +8,7 @@ import { toOpaEnvoyDecision } from '../decision/opa-envoy-output.ts';
 import { toDecision } from '../decision/output.ts';
 import type { ServiceLookup } from '../decision/select-policy.ts';
 import { checkService, createCheckHandler } from '../ext-authz/service.ts';
-import { loadMessageDecoder } from '../grpc/message-decoder.ts';
+import { createMessageDecoder } from '../grpc/message-decoder.ts';
 import { createGrpcServer, type GrpcServer } from '../grpc/server.ts';
 import { createAuthenticator } from '../identity/authenticate.ts';
 import { createIdentityMeasures } from '../identity/measures.ts';
@@ -17,12 +17,18 @@ import type { RegistryView } from '../registry/state.ts';
 import { openPort } from './port.ts';
 import type { World } from './world.ts';
 
-/** @param decisionLog  undefined: nothing is recorded */
+export interface AuthzDeps {
+  readonly policies: ActivePolicies;
+  /** of `authz.protoDescriptorFile` */
+  readonly descriptorSet: Uint8Array | undefined;
+  /** undefined: nothing is recorded */
+  readonly decisionLog?: DecisionLog | undefined;
+}
+
 export function createAuthzServer(
   config: Config,
   world: World,
-  policies: ActivePolicies,
-  decisionLog?: DecisionLog,
+  { policies, descriptorSet, decisionLog }: AuthzDeps,
 ): GrpcServer {
   const { clock, metrics, state } = world;
   const logger = world.logger.child({ role: 'authz' });
@@ -32,7 +38,7 @@ export function createAuthzServer(
     createAuthenticator({ issuers, options: config.identity, clock, onKeysRead: identity.keysRead }),
   );
   const { tls, peerClaims } = openPort('authz', config.authz, { ...world, logger });
-  const { compatibility, protoDescriptorFile, dryRun = false } = config.authz;
+  const { compatibility, dryRun = false } = config.authz;
   if (dryRun) logger.warn({}, 'authz.dryRun is on: everything is allowed');
   const toResult = compatibility === 'opa-envoy' ? toOpaEnvoyDecision : toDecision;
   const registry: ServiceLookup = lookupAt(state.registry.view, clock);
@@ -41,7 +47,7 @@ export function createAuthzServer(
     decide: (request, deadline, notes) => decide(request, deps, deadline, notes),
     peerClaims,
     options: config.authz,
-    ...(protoDescriptorFile !== undefined && { grpcMessages: loadMessageDecoder(protoDescriptorFile) }),
+    ...(descriptorSet !== undefined && { grpcMessages: createMessageDecoder(descriptorSet) }),
     clock,
     logger,
     metrics,

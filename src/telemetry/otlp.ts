@@ -8,15 +8,17 @@ import type { HrTime } from '@opentelemetry/api';
 import type { OTLPLogExporter } from '@opentelemetry/exporter-logs-otlp-http';
 import type { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
 import type { OtlpOptions } from './options.ts';
-import type { TraceParent } from './trace-context.ts';
 
 type Span = Parameters<OTLPTraceExporter['export']>[0][number];
 type LogRecord = Parameters<OTLPLogExporter['export']>[0][number];
 type Result = Parameters<Parameters<OTLPTraceExporter['export']>[1]>[0];
 
 export interface CheckSpan {
-  readonly parent: TraceParent;
+  readonly traceId: string;
   readonly spanId: string;
+  readonly parentSpanId: string;
+  /** of a Check within its span; undefined: it is the whole, and its parent is Envoy's */
+  readonly stage?: string | undefined;
   /** milliseconds since the epoch, with a fraction */
   readonly startedAtMs: number;
   readonly endedAtMs: number;
@@ -46,7 +48,8 @@ export interface OtlpSource {
 }
 
 const SCOPE = 'chancery';
-/** `SpanKind.SERVER`, `SpanStatusCode.ERROR`, `SeverityNumber.INFO`: numbers, so that nothing is loaded for them */
+/** `SpanKind.INTERNAL`, `SpanKind.SERVER`, `SpanStatusCode.ERROR`, `SeverityNumber.INFO`: numbers, so that nothing is loaded for them */
+const INTERNAL = 0;
 const SERVER = 1;
 const UNSET = 0;
 const ERROR = 2;
@@ -106,18 +109,18 @@ function ended(start: (done: (result: Result) => void) => void): Promise<void> {
 }
 
 function toSpan(span: CheckSpan): Omit<Span, 'resource' | 'instrumentationScope'> {
-  const { parent, spanId, startedAtMs, endedAtMs } = span;
-  const { traceId } = parent;
+  const { traceId, spanId, parentSpanId, stage, startedAtMs, endedAtMs } = span;
+  const isWhole = stage === undefined;
   return {
-    name: 'envoy.service.auth.v3.Authorization/Check',
-    kind: SERVER,
+    name: isWhole ? 'envoy.service.auth.v3.Authorization/Check' : `Check ${stage}`,
+    kind: isWhole ? SERVER : INTERNAL,
     spanContext: () => ({ traceId, spanId, traceFlags: SAMPLED }),
-    parentSpanContext: { traceId, spanId: parent.spanId, traceFlags: SAMPLED, isRemote: true },
+    parentSpanContext: { traceId, spanId: parentSpanId, traceFlags: SAMPLED, isRemote: isWhole },
     startTime: toHrTime(startedAtMs),
     endTime: toHrTime(endedAtMs),
     duration: toHrTime(endedAtMs - startedAtMs),
     status: { code: span.failed ? ERROR : UNSET },
-    attributes: { 'rpc.system.name': 'grpc', ...span.attributes },
+    attributes: { ...(isWhole && { 'rpc.system.name': 'grpc' }), ...span.attributes },
     links: [],
     events: [],
     ended: true,

@@ -1,22 +1,21 @@
 /**
- * `npm run bench:audit`: what the decision log costs a Check. Two servers with the quickstart policy, one without a log
- * and one that writes each event to a file, are asked in turns; the ratio of each pair counts. Once with one Check at a
- * time, once with sixteen. Nothing is pinned: the worker of the log takes the core that is free.
+ * `npm run bench:audit`: what the decision log costs a Check. Servers with the quickstart policy, one without a log and one
+ * with, are asked in turns; the ratio of each pair counts. Once with one Check at a time and once with sixteen, with a
+ * file that takes all events; and with sixteen and an upload that takes half of what is offered, so that the queue is
+ * full. Nothing is pinned: the worker of the log takes the core that is free.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { decodeCheckResponse } from '../support/check-client.ts';
+import { startLogReceiver } from '../support/log-receiver.ts';
 import { createLoadClient, type LoadClient } from './load.ts';
 import { createRequests } from './requests.ts';
 import { type ServerProcess, startServer } from './server-process.ts';
 
 const POLICY = fileURLToPath(new URL('../../policies/quickstart', import.meta.url));
-const LOADS = [
-  { concurrency: 1, checks: 400 },
-  { concurrency: 16, checks: 1_600 },
-];
+const QUEUE_EVENTS = 200;
 const PAIRS = 16;
 const MIN_PAIRS = 10;
 const BUDGET_SECONDS = 55;
@@ -50,12 +49,42 @@ const withLog = await contender(
   `audit.file.path=${join(folder, 'decisions.jsonl')}`,
   'audit.queueEvents=100000',
 );
-for (const { client } of [without, withLog]) await client.run(requests, WARM_UP_CHECKS, 16);
+/** that the upload takes; set as soon as it is known how fast Checks are answered */
+let eventsPerSecond = 1_000;
+/** Of its end of the upload: events are taken one after the other, at that pace. */
+let freeAtMs = 0;
+const receiver = stack.adopt(
+  await startLogReceiver(async ({ body }) => {
+    const takesMs = ((body as readonly unknown[]).length / eventsPerSecond) * 1_000;
+    freeAtMs = Math.max(freeAtMs, performance.now()) + takesMs;
+    await new Promise((resolve) => setTimeout(resolve, freeAtMs - performance.now()));
+    return 200;
+  }),
+  (it) => it.close(),
+);
+const overloaded = await contender(
+  `audit.http.url=${receiver.url}`,
+  'audit.http.maxChunkBytes=16384',
+  'audit.http.maxDelayMs=10',
+  `audit.queueEvents=${QUEUE_EVENTS}`,
+);
+const LOADS = [
+  { name: 'one at a time', log: withLog, concurrency: 1, checks: 400 },
+  { name: 'sixteen at a time', log: withLog, concurrency: 16, checks: 1_600 },
+  { name: 'sixteen at a time, twice what the sink takes', log: overloaded, concurrency: 16, checks: 1_600 },
+];
 
-let asked = WARM_UP_CHECKS;
-async function measure({ server, client }: Contender, concurrency: number, checks: number): Promise<Sample> {
+const asked = new Map<Contender, number>();
+for (const each of [without, withLog, overloaded]) {
+  await each.client.run(requests, WARM_UP_CHECKS, 16);
+  asked.set(each, WARM_UP_CHECKS);
+}
+async function measure(each: Contender, concurrency: number, checks: number): Promise<Sample> {
+  const { server, client } = each;
   const before = await server.usage();
-  const { answers, latenciesMs } = await client.run(requests, checks, concurrency);
+  const { answers, latenciesMs, seconds } = await client.run(requests, checks, concurrency);
+  asked.set(each, (asked.get(each) ?? 0) + checks);
+  if (each === without) eventsPerSecond = checks / seconds / 2;
   const cpuMicros = ((await server.usage()).cpuMicros - before.cpuMicros) / checks;
   // 13 and above: no decision was made
   if (answers.some((answer) => ![0, 7].includes(decodeCheckResponse(answer).status?.code ?? 0)))
@@ -71,28 +100,27 @@ async function measure({ server, client }: Contender, concurrency: number, check
 }
 
 const figures: Record<string, unknown> = {};
-for (const { concurrency, checks } of LOADS) {
+for (const [index, { name, log, concurrency, checks }] of LOADS.entries()) {
   const pairs: (readonly [without: Sample, withLog: Sample])[] = [];
-  const endSeconds = BUDGET_SECONDS * (concurrency === 1 ? 0.5 : 1);
+  const endSeconds = (BUDGET_SECONDS * (index + 1)) / LOADS.length;
   for (
     let pair = 0;
     pair < PAIRS && (pair < MIN_PAIRS || performance.now() < endSeconds * 1_000);
     pair += 1
   ) {
-    process.stderr.write(`${concurrency} at a time, pair ${pair + 1} …\n`);
-    const order = pair % 2 === 0 ? [without, withLog] : [withLog, without];
+    process.stderr.write(`${name}, pair ${pair + 1} …\n`);
+    const order = pair % 2 === 0 ? [without, log] : [log, without];
     const samples = [];
     for (const each of order) samples.push(await measure(each, concurrency, checks));
     const [first, second] = samples as [Sample, Sample];
     pairs.push(pair % 2 === 0 ? [first, second] : [second, first]);
-    asked += checks;
   }
   const of = (read: (sample: Sample) => number) => ({
     ratio: spread(pairs.map(([plain, logged]) => read(logged) / read(plain))),
     without: spread(pairs.map(([plain]) => read(plain))).median,
     with: spread(pairs.map(([, logged]) => read(logged))).median,
   });
-  figures[`concurrency ${concurrency}`] = {
+  figures[name] = {
     pairs: pairs.length,
     checksPerRun: checks,
     p50Ms: of(({ p50Ms }) => p50Ms),
@@ -103,16 +131,24 @@ for (const { concurrency, checks } of LOADS) {
   };
 }
 
-const settled = await untilSettled();
+eventsPerSecond = Number.MAX_VALUE;
+const logs = { file: await untilSettled(withLog), upload: await untilSettled(overloaded) };
 process.stdout.write(
-  `${JSON.stringify({ node: process.version, cores: availableParallelism(), ...figures, log: settled }, undefined, 2)}\n`,
+  `${JSON.stringify({ node: process.version, cores: availableParallelism(), ...figures, logs }, undefined, 2)}\n`,
 );
-if (settled.offered !== settled.written + settled.dropped || settled.offered !== asked) process.exitCode = 1;
+for (const [each, { offered, written, dropped }] of [
+  [withLog, logs.file],
+  [overloaded, logs.upload],
+] as const)
+  if (offered !== written + dropped || offered !== asked.get(each)) process.exitCode = 1;
+const { upload } = logs;
+if (upload.longestQueue > QUEUE_EVENTS || upload.dropped === 0) process.exitCode = 1;
+if (receiver.events().length !== upload.written) process.exitCode = 1;
 
 /** The worker writes what it still has. */
-async function untilSettled() {
+async function untilSettled({ server }: Contender) {
   for (const endMs = performance.now() + 20_000; ; ) {
-    const text = await (await fetch(`http://127.0.0.1:${withLog.server.ops}/metrics`)).text();
+    const text = await (await fetch(`http://127.0.0.1:${server.ops}/metrics`)).text();
     const sum = (name: string): number =>
       text
         .split('\n')

@@ -1,78 +1,82 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { type App, startApp } from '../../src/app.ts';
-import { loadConfig } from '../../src/config/load.ts';
 import type { JsonObject } from '../../src/core/json.ts';
-import type { PolicySource } from '../../src/policy/source.ts';
-import { silentLogger } from '../../src/telemetry/logger.ts';
-import { aCheckRequest, type CheckClient, createCheckClient } from '../support/check-client.ts';
+import { aCheckRequest, type CheckClient } from '../support/check-client.ts';
 import { eventually } from '../support/eventually.ts';
 import { type LogReceiver, startLogReceiver } from '../support/log-receiver.ts';
+import { type LoggedAppOptions, startLoggedApp } from '../support/logged-app.ts';
 
 const closers: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
   for (const close of closers.splice(0).reverse()) await close();
 });
 
-interface Running {
-  readonly app: App;
-  readonly client: CheckClient;
-  /** of a metric with these labels, as they are rendered; 0: there is none */
-  valueOf(series: string): Promise<number>;
-  stop(): Promise<void>;
-  /** in the file, after the stop, which writes everything; as text */
-  lines(): Promise<string[]>;
-  events(): Promise<JsonObject[]>;
-}
+const start = (set: readonly string[] = [], options: Omit<LoggedAppOptions, 'defer'> = {}) =>
+  startLoggedApp(set, { ...options, defer: (close) => closers.push(close) });
 
-const RULE =
-  'package envoy.authz\n\nallow := {"allowed": input.attributes.request.http.method == "GET", "n": 1.0}\n';
+const ASKING = `package envoy.authz
 
-async function start(
-  set: readonly string[] = [],
-  { rego = RULE, more = [] }: { rego?: string; more?: { name: string; source: PolicySource }[] } = {},
-): Promise<Running> {
-  const folder = await mkdtemp(join(tmpdir(), 'chancery-decisions-'));
-  closers.push(() => rm(folder, { recursive: true }));
-  const path = join(folder, 'decisions.jsonl');
-  const ports = ['authz', 'control', 'admin', 'ops'].map((listener) => `${listener}.port=0`);
-  const all = [...ports, 'drainSeconds=0', ...(set.includes('no file') ? [] : [`audit.file.path=${path}`])];
-  const app = await startApp({
-    config: loadConfig({ set: [...all, ...set.filter((each) => each !== 'no file')] }),
-    logger: silentLogger,
-    policies: [{ name: 'only', source: { modules: { 'policy.rego': rego } } }, ...more],
-  });
-  const client = createCheckClient(`127.0.0.1:${app.ports.authz}`);
-  let running = true;
-  const stop = async (): Promise<void> => {
-    if (!running) return;
-    running = false;
-    client.close();
-    await app.stop();
-  };
-  closers.push(stop);
-  const lines = async (): Promise<string[]> => {
-    await stop();
-    return (await readFile(path, 'utf8')).split('\n').filter(Boolean);
-  };
-  return {
-    app,
-    client,
-    stop,
-    lines,
-    events: async () => (await lines()).map((line) => JSON.parse(line) as JsonObject),
-    async valueOf(series) {
-      const text = await app.world.metrics.render();
-      const line = text.split('\n').find((each) => each.startsWith(`${series} `));
-      return Number(line?.slice(series.length + 1) ?? 0);
-    },
-  };
+allow := {"allowed": true, "now": time.now_ns(), "id": uuid.rfc4122("a<b"), "n": rand.intn("r", 1000), "again": rand.intn("r", 1000)} if {
+	not rand.intn(input, 1)
+	opa.runtime() == {}
 }
+`;
 
 const ID = expect.stringMatching(/^[0-9a-f]{8}-[0-9a-f-]{27}$/);
 const NS = expect.any(Number);
+
+describe('what built-ins answered that may say something else each time', () => {
+  it('is in the event in the form of OPA, digit by digit, when that is asked for', async () => {
+    const { client, lines } = await start(['audit.ndBuiltinCache=true'], { rego: ASKING });
+    await client.check(aCheckRequest());
+    const [line = ''] = await lines();
+    const { result, nd_builtin_cache: cache } = JSON.parse(line) as Record<string, Record<string, unknown>>;
+    expect(cache).toEqual({
+      'opa.runtime': { '[]': {} },
+      'rand.intn': { '["r",1000]': result?.['n'] },
+      'time.now_ns': { '[]': result?.['now'] },
+      'uuid.rfc4122': { '["a\\u003cb"]': result?.['id'] },
+    });
+    const [, now] = /"time.now_ns":{"\[\]":(\d{19})}/.exec(line) ?? [];
+    expect(line).toContain(`"now":${now}`);
+    expect(result?.['again']).toBe(result?.['n']);
+  });
+
+  it('is not there by default', async () => {
+    const { client, events } = await start([], { rego: ASKING });
+    await client.check(aCheckRequest());
+    expect((await events()).map((event) => event['nd_builtin_cache'])).toEqual([undefined]);
+  });
+
+  it('is changed by the mask policy', async () => {
+    const mask = 'package system.log\n\nmask contains "/nd_builtin_cache/uuid.rfc4122"\n';
+    const source = {
+      modules: { 'policy.rego': ASKING, 'mask.rego': mask },
+      entrypoints: ['envoy/authz/allow', 'system/log/mask'],
+    };
+    const set = ['audit.ndBuiltinCache=true', 'audit.maskPolicy=only'];
+    const { client, events } = await start(set, { source });
+    await client.check(aCheckRequest());
+    const [event] = await events();
+    expect(Object.keys((event?.['nd_builtin_cache'] ?? {}) as object).sort()).toEqual([
+      'opa.runtime',
+      'rand.intn',
+      'time.now_ns',
+    ]);
+    expect(event?.['erased']).toEqual(['/nd_builtin_cache/uuid.rfc4122']);
+  });
+
+  it('is dropped where it is too large, which is said and counted', async () => {
+    const rego =
+      'package envoy.authz\n\nallow if every i in numbers.range(1, 200) { uuid.rfc4122(json.marshal(i)) }\n';
+    const set = ['audit.ndBuiltinCache=true', 'audit.ndBuiltinCacheMaxBytes=1024'];
+    const { client, events, valueOf } = await start(set, { rego });
+    await client.check(aCheckRequest());
+    const [event] = await events();
+    expect(event).toMatchObject({ result: true, chancery: { nd_builtin_cache_dropped: true } });
+    expect(Object.keys(event ?? {})).not.toContain('nd_builtin_cache');
+    expect(await valueOf('chancery_decision_log_nd_builtin_cache_dropped_total')).toBe(1);
+  });
+});
 
 describe('the decision log of a running program', () => {
   it('has one event in the form of OPA for an allowed Check, and one for a denied one', async () => {
@@ -276,14 +280,16 @@ describe('a sink that takes half of what is offered', () => {
     async (whenFull) => {
       let perSecond = 1_000_000;
       const receiver = await slowReceiver(() => perSecond);
-      const { client, valueOf, stop } = await start([
-        'no file',
-        `audit.http.url=${receiver.url}`,
-        `audit.http.whenFull=${whenFull}`,
-        'audit.http.maxChunkBytes=4096',
-        'audit.http.maxDelayMs=10',
-        `audit.queueEvents=${BOUND}`,
-      ]);
+      const { client, valueOf, stop } = await start(
+        [
+          `audit.http.url=${receiver.url}`,
+          `audit.http.whenFull=${whenFull}`,
+          'audit.http.maxChunkBytes=4096',
+          'audit.http.maxDelayMs=10',
+          `audit.queueEvents=${BOUND}`,
+        ],
+        { hasFile: false },
+      );
       const counted = async (name: string): Promise<number> =>
         valueOf(`chancery_decision_log_${name}{sink="http"}`);
       const begunMs = performance.now();
@@ -326,6 +332,10 @@ describe('OpenTelemetry', () => {
     readonly traceId: string;
     readonly spanId: string;
     readonly parentSpanId: string;
+    readonly name: string;
+    readonly startTimeUnixNano: string;
+    readonly endTimeUnixNano: string;
+    readonly status: { readonly code?: number };
     readonly attributes: readonly { readonly key: string; readonly value: Record<string, unknown> }[];
   }
   const spansIn = (receiver: LogReceiver): readonly Span[] =>
@@ -348,7 +358,21 @@ describe('OpenTelemetry', () => {
     await client.check(aCheckRequest());
     const logged = await events();
     const [sampled, , b3] = logged;
-    const spans = spansIn(receiver);
+    const all = spansIn(receiver);
+    const spans = all.filter(({ name }) => name.endsWith('/Check'));
+    // one after the other, from the beginning of the Check to its end
+    for (const { spanId, startTimeUnixNano, endTimeUnixNano } of spans) {
+      const stages = all.filter(({ parentSpanId }) => parentSpanId === spanId);
+      const names = ['parse', 'authenticate', 'evaluate', 'encode'].map((stage) => `Check ${stage}`);
+      expect(stages.map(({ name }) => name)).toEqual(names);
+      expect(stages.map((stage) => stage.startTimeUnixNano)).toEqual([
+        startTimeUnixNano,
+        ...stages.slice(0, -1).map((stage) => stage.endTimeUnixNano),
+      ]);
+      expect(stages.at(-1)?.endTimeUnixNano).toBe(endTimeUnixNano);
+      expect(new Set(stages.map((stage) => stage.spanId)).size).toBe(4);
+    }
+    expect(all).toHaveLength(10);
     expect(spans.map(({ traceId, parentSpanId, spanId }) => ({ traceId, parentSpanId, spanId }))).toEqual([
       { traceId: TRACE, parentSpanId: PARENT, spanId: sampled?.['span_id'] },
       { traceId: TRACE, parentSpanId: PARENT, spanId: b3?.['span_id'] },
@@ -375,6 +399,28 @@ describe('OpenTelemetry', () => {
     expect(await valueOf('chancery_decision_log_offered_total{sink="traces"}')).toBe(2);
     expect(await valueOf('chancery_decision_log_written_total{sink="traces"}')).toBe(2);
     expect(await valueOf('chancery_decision_log_written_total{sink="otlp"}')).toBe(4);
+  });
+
+  it('has a span for each stage that a Check came to, and says which one has failed', async () => {
+    const receiver = await startLogReceiver();
+    closers.push(() => receiver.close());
+    const rego = 'package envoy.authz\n\nallow := 1 if input\n\nallow := 2 if input\n';
+    const { client, stop } = await start([`telemetry.otlp.url=${receiver.url}`], { rego });
+    const traced = { headers: { traceparent: `00-${TRACE}-${PARENT}-01` } };
+    await client.check(aCheckRequest({ ...traced }));
+    await client.check(aCheckRequest({ ...traced }, { context_extensions: { service: 'unheard-of' } }));
+    await stop();
+    const spans = spansIn(receiver).map(({ name, status }) => `${name}: ${status.code ?? 0}`);
+    expect(spans).toEqual([
+      'envoy.service.auth.v3.Authorization/Check: 2',
+      'Check parse: 0',
+      'Check authenticate: 0',
+      'Check evaluate: 2',
+      'Check encode: 0',
+      'envoy.service.auth.v3.Authorization/Check: 0',
+      'Check parse: 0',
+      'Check authenticate: 0',
+    ]);
   });
 
   it('loses and counts spans that nobody takes, and Checks go on', async () => {

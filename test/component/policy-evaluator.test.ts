@@ -161,16 +161,29 @@ describe('an evaluation that goes wrong', () => {
     expect(less.lastCost().outcome).toBe('failed');
   });
 
-  it('is not begun while failing ones have taken too much time, and is again some time later', () => {
+  it('has a smaller budget while failing ones have taken too much time, and the whole one some time later', () => {
     let nowMs = 0;
     // each look at the clock is 40 ms after the one before: an evaluation takes 40 ms of every 80
     const evaluator = startEvaluator(module, { now: () => (nowMs += 40) });
     const fail = (): string => failureOf(() => evaluate(evaluator, 'conflict', '{"a":1,"b":1}')).code;
-    for (let round = 0; round < 25; round += 1) expect(fail()).toBe('policy_failed');
-    expect(fail()).toBe('overloaded');
-    expect(evaluator.lastCost()).toEqual({ outcome: 'refused', units: 0 });
-    nowMs += 1_000;
+    for (let round = 0; round < 30; round += 1) expect(fail()).toBe('policy_failed');
+    // what fails for little goes on, and so does what is answered
     expect(evaluate(evaluator, 'allow', '{"method":"GET"}')).toMatchObject({ value: true });
+    const much = (): number | Failure => {
+      try {
+        return evaluate(evaluator, 'many', '{"n":20000}') as unknown as number;
+      } catch (thrown) {
+        return thrown as Failure;
+      }
+    };
+    expect(much()).toMatchObject({ code: 'overloaded', retryAfterSeconds: 1 });
+    expect(evaluator.lastCost()).toEqual({ outcome: 'cut_short', units: 1_000_000 });
+    nowMs += 5_000;
+    expect(much()).toMatchObject({ value: 20_000 });
+    expect(evaluator.lastCost().units).toBeGreaterThan(1_000_000);
+    // that has been answered, so it is usual
+    for (let round = 0; round < 30; round += 1) expect(fail()).toBe('policy_failed');
+    expect(much()).toMatchObject({ value: 20_000 });
   });
 
   it('never counts the good ones, however long they take', () => {

@@ -2,8 +2,10 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { sha256 } from '../../src/core/digest.ts';
 import { Failure, type FailureIssue } from '../../src/core/failure.ts';
+import { ALL_BUILTINS, HOST_BUILTINS } from '../../src/policy/builtins.ts';
 import { readPolicyFolder } from '../../src/policy/folder.ts';
 import { publishPolicy } from '../../src/policy/publish.ts';
+import { runSmoke } from '../../src/policy/smoke.ts';
 import type { PolicySource } from '../../src/policy/source.ts';
 import { createToolchain, TOOLCHAIN_NAME } from '../../src/rego/toolchain.ts';
 
@@ -109,6 +111,28 @@ describe('publishing a policy', () => {
     await expect(publishPolicy('p', { modules, smoke }, { toolchain })).resolves.toMatchObject({
       body: { tests: 0 },
     });
+  });
+
+  it.each<[hosts: number, rule: string]>([
+    [2, 'input.path[0] in data.paths'],
+    // that host has no built-in function of its own for it, and those that it has answer otherwise
+    [1, 'crypto.sha256(input.path[0]) != ""'],
+  ])('runs the smoke cases on %i hosts: %s', async (hosts, rule) => {
+    const source = {
+      entrypoints: ['envoy/authz/allow'],
+      data: { paths: ['a'] },
+      smoke: [{ input: { path: ['a'] }, result: true }],
+    };
+    const modules = { 'a.rego': `package envoy.authz\n\nallow if ${rule}\n` };
+    const { entrypoints } = source;
+    const { wasm } = await toolchain.compile({
+      modules,
+      builtins: ALL_BUILTINS,
+      host: HOST_BUILTINS,
+      entrypoints,
+    });
+    const report = await runSmoke({ wasm, source, maxMemoryMiB: 8, maxUnits: 1e6, maxToolchainMiB: 64 });
+    expect(report).toMatchObject({ hosts, issues: [] });
   });
 
   it('gives the static data to the smoke cases', async () => {

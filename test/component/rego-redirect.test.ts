@@ -30,7 +30,7 @@ async function answerOf(text: string, host = ['lower'], data = '{}'): Promise<st
   const module = startPlainHost(
     wasm,
     (name, args) => (name === 'host.lower' ? '"asked"' : `["${name}",${args.join()}]`),
-    data,
+    { data },
   );
   return module.evaluate('t/p', '{"s": "X", "list": ["X"]}');
 }
@@ -220,7 +220,7 @@ describe('a reference into data', () => {
     ['p := x if { users := data.users; x := users[input.n] }', '{"n": 42}', 'set()'],
   ])('spells keys as OPA does: %s of %s', async (rule, input, results) => {
     const { wasm } = await compile(`package t\n\n${rule}\n`, []);
-    expect(startPlainHost(wasm, () => undefined, DATA).evaluate('t/p', input)).toBe(results);
+    expect(startPlainHost(wasm, () => undefined, { data: DATA }).evaluate('t/p', input)).toBe(results);
   });
 });
 

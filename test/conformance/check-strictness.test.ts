@@ -9,6 +9,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { CHECK_REQUEST, VALUE } from '../../src/ext-authz/check-request-types.ts';
 import type { FieldValue, Message } from '../../src/ext-authz/protobuf-message.ts';
 import { readMessage } from '../../src/ext-authz/protobuf-reader.ts';
+import { WireMap } from '../../src/ext-authz/wire-map.ts';
 import { encodeCheckRequest } from '../support/check-client.ts';
 import { compileOracle } from '../support/oracle-schema.ts';
 
@@ -38,11 +39,14 @@ function plainValue(value: FieldValue, bytes: Buffer, binary: boolean): unknown 
   if (Array.isArray(value)) return value.map((element) => plain(element, bytes));
   if ('start' in value) return bytes.toString(binary ? 'base64' : 'utf8', value.start, value.end);
   if ('type' in value) return plain(value, bytes);
+  if (!(value instanceof WireMap)) throw new Error('a map that did not come with the message');
   return new Map(
-    [...value].map(([key, member]) => [
-      key,
-      typeof member === 'string' ? member : plainValue(member, bytes, false),
-    ]),
+    value
+      .distinct()
+      .map((entry) => [
+        value.keyTextAt(entry),
+        plainValue(value.messageAt(entry) ?? value.valueAt(entry), bytes, false),
+      ]),
   );
 }
 function isDefault(value: unknown): boolean {

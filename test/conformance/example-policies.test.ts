@@ -9,7 +9,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { toCanonicalJson } from '../../src/core/canonical-json.ts';
 import type { Json } from '../../src/core/json.ts';
 import { createBuiltins } from '../../src/policy/all-builtins.ts';
-import { HOST_BUILTINS, SUPPORTED_BUILTINS } from '../../src/policy/builtins.ts';
+import { ALL_BUILTINS, HOST_BUILTINS } from '../../src/policy/builtins.ts';
 import type { Evaluator } from '../../src/policy/evaluator.ts';
 import { readPolicyFolder } from '../../src/policy/folder.ts';
 import { publishPolicy } from '../../src/policy/publish.ts';
@@ -33,7 +33,7 @@ afterAll(() => toolchain.close());
 
 function sourceOf({ name }: Example): RegoSource {
   const { modules, data = {} } = readPolicyFolder(FOLDER + name);
-  return { modules, data, builtins: SUPPORTED_BUILTINS, host: HOST_BUILTINS };
+  return { modules, data, builtins: ALL_BUILTINS, host: HOST_BUILTINS };
 }
 
 /** Every rule of the policy but functions, which have no value of their own. */

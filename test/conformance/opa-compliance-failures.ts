@@ -30,18 +30,7 @@ function ofStrings(builtin: string): readonly KnownFailure[] {
   });
 }
 
-function withoutNetwork(test: string, want: string): KnownFailure {
-  return {
-    note: `net.lookup_ip_addr/${test}`,
-    reason: 'network',
-    wrong: `wants {{"x": ${want}}}, got set()`,
-  };
-}
-
 export const KNOWN_FAILURES: readonly KnownFailure[] = [
   ...ofStrings('any_prefix_match'),
   ...ofStrings('any_suffix_match'),
-  withoutNetwork('localhost', 'true'),
-  withoutNetwork('simple ip4 returns that ip4', '["10.0.0.0"]'),
-  withoutNetwork('simple ip6 returns that ip6', '["::"]'),
 ];

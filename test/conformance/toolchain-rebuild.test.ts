@@ -35,6 +35,12 @@ describe('the toolchain artefact', () => {
     expect(goMod).toContain(`github.com/open-policy-agent/opa v${ARTEFACT.opa}\n`);
   });
 
+  it('holds the functions of numbers.wat', async () => {
+    const script = [`${ROOT}/.scripts/build-numbers.mjs`, '--check'];
+    const { stderr } = await promisify(execFile)(process.execPath, script);
+    expect(stderr).toBe('');
+  });
+
   const rebuilds = isThere || process.env['CI'] === 'true';
   it.runIf(rebuilds)('comes out of its source again, byte for byte', { timeout: 600_000 }, async () => {
     expect(installed).toBe(ARTEFACT.go);

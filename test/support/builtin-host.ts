@@ -2,6 +2,8 @@
 import type { BuiltinContext } from '../../src/builtins/builtin.ts';
 import { callBuiltin, IMPLEMENTED } from '../../src/builtins/call.ts';
 import { BUILTIN_SOURCES } from '../../src/builtins/table.ts';
+import { smallAnswer } from '../../src/policy/all-builtins.ts';
+import { builtinName, type SmallAnswer } from '../../src/policy/builtin-port.ts';
 import { type Instance, startInstance } from '../../src/rego/instance.ts';
 import type { Answer, BuiltinResult, RegoIssue } from '../../src/rego/messages.ts';
 
@@ -11,6 +13,8 @@ export interface BuiltinHost {
   begin(): void;
   /** @param name  as the module imports it */
   answer(name: string, args: readonly string[]): string | undefined;
+  /** @param name  as the module imports it */
+  small(name: string): SmallAnswer | undefined;
   /** @throws BuiltinEnded  what OPA says in strict mode, too */
   answerStrictly(name: string, args: readonly string[]): string | undefined;
 }
@@ -46,14 +50,15 @@ export function createBuiltinHost(): BuiltinHost {
       context = newContext();
     },
     answer(imported, args) {
-      const name = imported.replace(/^host\./, '');
+      const name = builtinName(imported);
       const source = BUILTIN_SOURCES.get(name);
       return IMPLEMENTED.has(name) && source !== 'go'
         ? callBuiltin(name, args, context)
         : ask(name, args).text;
     },
+    small: (imported) => smallAnswer(builtinName(imported)),
     answerStrictly(imported, args) {
-      const { text, error } = ask(imported.replace(/^host\./, ''), args);
+      const { text, error } = ask(builtinName(imported), args);
       if (error !== undefined) throw new BuiltinEnded(error);
       return text;
     },
@@ -65,6 +70,8 @@ function newContext(): BuiltinContext {
     nowNs: NOW_NS,
     randomBytes: (count) => new Uint8Array(count).fill(7),
     said: new Map(),
+    answered: new Map(),
+    sent: new Map(),
     charge: () => {},
   };
 }

@@ -33,6 +33,8 @@ export function aContext(overrides: Partial<BuiltinContext> = {}): BuiltinContex
     nowNs: 1_700_000_000_123_456_789n,
     randomBytes: (count) => new Uint8Array(count).fill(7),
     said: new Map(),
+    answered: new Map(),
+    sent: new Map(),
     charge: () => {},
     ...overrides,
   };

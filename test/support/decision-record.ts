@@ -3,8 +3,10 @@ import type { LogPolicies } from '../../src/audit/log-policies.ts';
 import { toLine } from '../../src/audit/pipeline.ts';
 import type { CheckRecord } from '../../src/audit/record.ts';
 import { createRedact } from '../../src/audit/redact.ts';
+import { toNdBuiltinCache } from '../../src/builtins/nd-cache.ts';
 import type { Json, JsonObject } from '../../src/core/json.ts';
 import { fromCheckRequest } from '../../src/ext-authz/check-request.ts';
+import type { Reading } from '../../src/ext-authz/reading.ts';
 import { aCheckRequest, encodeCheckRequest } from './check-client.ts';
 
 /** The record of an allowed GET of `/`, with `given` over it. */
@@ -41,19 +43,22 @@ export interface LineOptions {
   readonly drop?: (input: JsonObject) => Json | undefined;
   /** in place of what the CheckRequest says */
   readonly input?: Json;
+  readonly reading?: Reading;
 }
 
-const source = (input: Json | undefined): EventSource => ({
+const source = ({ input, reading }: Pick<LineOptions, 'input' | 'reading'>): EventSource => ({
   labels: { id: 'here', version: '1' },
   writeInput: ({ request, believed, identity = {} }) =>
     input === undefined
-      ? fromCheckRequest(request, { identityFields: believed }).writeInput(identity)
+      ? fromCheckRequest(request, { identityFields: believed }, reading).writeInput(identity)
       : Buffer.from(JSON.stringify(input)),
+  writeNdBuiltinCache: (calls) =>
+    toNdBuiltinCache(calls.map(({ name, args, text }) => ({ name, args, text }))),
 });
 
 /** The line of a record, as text; undefined: the drop policy says so. */
 export function lineOf(record: CheckRecord, options: LineOptions = {}): string | undefined {
-  const { names = [], claims = [], bodies = false, mask, maskMissing = false, drop, input } = options;
+  const { names = [], claims = [], bodies = false, mask, maskMissing = false, drop } = options;
   const ask = (said: Json | ((input: JsonObject) => Json | undefined)) => ({
     evaluate: (_entrypoint: string, bytes: Uint8Array) =>
       typeof said === 'function' ? said(JSON.parse(Buffer.from(bytes).toString()) as JsonObject) : said,
@@ -66,7 +71,7 @@ export function lineOf(record: CheckRecord, options: LineOptions = {}): string |
     drop: () => drop && ask(drop),
   };
   const redact = createRedact({ names: [...names], claims: [...claims], bodies });
-  return toLine(record, { ...source(input), policies, redact, onErased: () => {} });
+  return toLine(record, { ...source(options), policies, redact, onErased: () => {} });
 }
 
 export function eventOf(record: CheckRecord, options: LineOptions = {}): JsonObject {

@@ -1,9 +1,12 @@
 /** A module that is not metered, with built-ins that the test answers: what a compiled policy says by itself. */
+import type { BuiltinContext } from '../../src/builtins/builtin.ts';
+import { createBuiltinPort, type SmallAnswer } from '../../src/policy/builtin-port.ts';
 
 interface Exports {
   builtins(): number;
   entrypoints(): number;
   opa_malloc(size: number): number;
+  opa_free(address: number): void;
   opa_json_parse(address: number, length: number): number;
   opa_json_dump(value: number): number;
   opa_value_parse(address: number, length: number): number;
@@ -32,11 +35,32 @@ export interface PlainHost {
   evaluate(entrypoint: string, input: string | undefined): string;
 }
 
-const PAGES = 1_024;
+export interface PlainHostOptions {
+  /** JSON */
+  readonly data?: string;
+  /** what is answered without text, by the name that the module says; default: nothing */
+  readonly small?: (name: string) => SmallAnswer | undefined;
+}
 
-/** @param data  JSON */
-export function startPlainHost(wasm: Uint8Array, answer: AnswerBuiltin, data = '{}'): PlainHost {
-  const memory = new WebAssembly.Memory({ initial: 16, maximum: PAGES });
+const PAGES = 1_024;
+const UNLIMITED: BuiltinContext = {
+  nowNs: 0n,
+  randomBytes: (count) => new Uint8Array(count),
+  said: new Map(),
+  answered: new Map(),
+  sent: new Map(),
+  charge: () => {},
+};
+
+/** Calls pass through the port of production. */
+export function startPlainHost(
+  wasm: Uint8Array,
+  answer: AnswerBuiltin,
+  { data = '{}', small = () => undefined }: PlainHostOptions = {},
+): PlainHost {
+  const memory = new WebAssembly.Memory({ initial: 1, maximum: PAGES });
+  memory.grow(PAGES - 1);
+  const port = createBuiltinPort({ answers: () => true, call: answer, small });
   const readText = (address: number): string => {
     const bytes = Buffer.from(memory.buffer);
     return bytes.toString('utf8', address, bytes.indexOf(0, address));
@@ -49,28 +73,20 @@ export function startPlainHost(wasm: Uint8Array, answer: AnswerBuiltin, data = '
     if (value === 0) throw new Error(`the module cannot read ${text}`);
     return value;
   };
-  const call = (id: number, _context: number, ...args: number[]): number => {
-    const name = names.get(id);
-    if (name === undefined) throw new Error(`built-in ${id} has no name`);
-    const said = answer(
-      name,
-      args.map((value) => readText(go.opa_value_dump(value))),
-    );
-    return said === undefined ? 0 : write(said, go.opa_value_parse);
-  };
   const env = {
     memory,
     opa_abort(address: number) {
       throw new Error(readText(address));
     },
     opa_println() {},
-    ...Object.fromEntries([0, 1, 2, 3, 4].map((arity) => [`opa_builtin${arity}`, call])),
+    ...port.imports,
   };
   const instance = new WebAssembly.Instance(new WebAssembly.Module(Buffer.from(wasm)), { env });
   const go = instance.exports as unknown as Exports;
   const readNumbers = (value: number) =>
     Object.entries(JSON.parse(readText(go.opa_json_dump(value))) as Record<string, number>);
   const names = new Map(readNumbers(go.builtins()).map(([name, id]) => [id, name]));
+  port.connect(go, Buffer.from(memory.buffer), names);
   const entrypoints = new Map(readNumbers(go.entrypoints()));
   const dataValue = write(data, go.opa_json_parse);
   const heap = go.opa_heap_ptr_get();
@@ -79,6 +95,7 @@ export function startPlainHost(wasm: Uint8Array, answer: AnswerBuiltin, data = '
     evaluate(entrypoint, input) {
       const id = entrypoints.get(entrypoint);
       if (id === undefined) throw new Error(`there is no entrypoint ${entrypoint}`);
+      port.begin(() => UNLIMITED);
       go.opa_heap_ptr_set(heap);
       const context = go.opa_eval_ctx_new();
       if (input !== undefined) go.opa_eval_ctx_set_input(context, write(input, go.opa_value_parse));

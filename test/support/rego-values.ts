@@ -1,4 +1,6 @@
 /** Generated Rego values, as Rego text: the same for the same seed. */
+import { parseText } from '../../src/builtins/parse-text.ts';
+import { isEqual } from '../../src/builtins/value.ts';
 
 /** @returns an integer from 0 to below `below` */
 export type Random = (below: number) => number;
@@ -42,11 +44,17 @@ export function setOf(generator: Generator, most = 4): Generator {
     return members.length === 0 ? 'set()' : `{${members.join(', ')}}`;
   };
 }
-/** A key that comes twice keeps its first value. */
+/** Of a key that comes twice, also as `1` and `1.0`, the last one counts. */
 export function objectOf(key: Generator, value: Generator, most = 4): Generator {
   return (random) => {
-    const members = new Map(many(key, most)(random).map((each) => [each, value(random)]));
-    return `{${[...members].map(([name, each]) => `${name}: ${each}`).join(', ')}}`;
+    const members = many(
+      key,
+      most,
+    )(random).map((name) => ({ name, key: parseText(name), value: value(random) }));
+    const distinct = members.filter(
+      (own, at) => !members.slice(at + 1).some((later) => isEqual(own.key, later.key)),
+    );
+    return `{${distinct.map((each) => `${each.name}: ${each.value}`).join(', ')}}`;
   };
 }
 export function membersOf(members: Readonly<Record<string, Generator>>): Generator {

@@ -54,9 +54,10 @@ func emit(compiler *ast.Compiler, queries []planner.QuerySet, builtins []*ast.Bu
 	}
 	nameConflicts(policy)
 	reached := redirect(policy, host)
+	numbers := &locals{}
 	// What these call is the module's own in any case.
-	spellDataKeys(policy)
-	orderIterations(policy)
+	spellDataKeys(policy, numbers)
+	orderIterations(policy, numbers)
 	wasm, err := writeWasm(policy)
 	if err != nil {
 		return Answer{Issues: toIssues(err)}

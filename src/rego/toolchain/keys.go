@@ -8,8 +8,7 @@ import (
 // spellDataKeys makes a reference into data find a member by a number, and an element by its index as a string: OPA's
 // evaluator looks for paths of strings in its store. It does so for references that begin with `data` alone; what a
 // variable holds is looked into as any value is.
-func spellDataKeys(policy *ir.Policy) {
-	numbers := &locals{}
+func spellDataKeys(policy *ir.Policy, numbers *locals) {
 	for _, plan := range policy.Plans.Plans {
 		spellKeys(plan.Blocks, ir.Data, numbers)
 	}
@@ -60,7 +59,8 @@ func lookupsInData(blocks []*ir.Block, data ir.Local) map[*ir.DotStmt]bool {
 }
 
 func lookupByEither(dot *ir.DotStmt, numbers *locals) []ir.Stmt {
-	at, yes, spelt, respelt := dot.Location, numbers.add(), numbers.add(), numbers.add()
+	at, yes := dot.Location, numbers.add()
+	spelt, index, respelt := numbers.add(), numbers.add(), numbers.add()
 	call := func(name string, argument ir.Operand, result ir.Local) ir.Stmt {
 		return &ir.CallStmt{Func: name, Args: []ir.Operand{argument}, Result: result, Location: at}
 	}
@@ -88,10 +88,12 @@ func lookupByEither(dot *ir.DotStmt, numbers *locals) []ir.Stmt {
 				&ir.IsArrayStmt{Source: dot.Source, Location: at},
 				call(ast.IsString.Name, dot.Key, yes),
 				equal(yes, operand(ir.Bool(true))),
+				// of `1.0` the integer is written in another way
 				call(ast.ToNumber.Name, dot.Key, spelt),
-				call(ast.JSONMarshal.Name, operand(spelt), respelt),
+				call(ast.Floor.Name, operand(spelt), index),
+				call(ast.JSONMarshal.Name, operand(index), respelt),
 				equal(respelt, dot.Key),
-				lookUp(spelt),
+				lookUp(index),
 			}},
 		}},
 		&ir.IsDefinedStmt{Source: dot.Target, Location: at},

@@ -8,8 +8,7 @@ import (
 // orderIterations makes the module visit the members of sets, the keys of objects and what `walk` finds in OPA's order
 // where an array comprehension shows in which order they are visited. OPA's WASM visits them as its hash tables hold
 // them, which is an order that OPA's own evaluator never has.
-func orderIterations(policy *ir.Policy) {
-	numbers := &locals{}
+func orderIterations(policy *ir.Policy, numbers *locals) {
 	for _, blocks := range bodies(policy) {
 		walked := walkResults(blocks)
 		for _, block := range blocks {

@@ -72,6 +72,9 @@ func writeWasm(policy *ir.Policy) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := readNumbersAsOPA(module); err != nil {
+		return nil, err
+	}
 	var written bytes.Buffer
 	if err := encoding.WriteModule(&written, module); err != nil {
 		return nil, err

@@ -44,8 +44,13 @@ func redirect(policy *ir.Policy, host []string) []reachedBuiltin {
 				return []ir.Stmt{statement}
 			}
 			name := redirected[call.Func]
-			if call.Func == ast.Concat.Name {
+			switch call.Func {
+			case ast.Concat.Name:
 				return concatByType(call, name)
+			case ast.Minus.Name:
+				return minusByType(call, name)
+			case ast.ObjectUnionN.Name:
+				return unionWhereUndefined(call, name)
 			}
 			call.Func = name
 			return []ir.Stmt{call}
@@ -55,17 +60,42 @@ func redirect(policy *ir.Policy, host []string) []reachedBuiltin {
 	return reached
 }
 
-// concatByType asks the host for `concat` of a set alone: of an array the module's own is right. The type is looked at
-// where the call is made, as only there it is known.
+// concatByType asks the host for `concat` of a set alone: of an array the module's own is right.
 func concatByType(call *ir.CallStmt, name string) []ir.Stmt {
+	collection := call.Args[1]
+	isArray := &ir.IsArrayStmt{Source: collection, Location: call.Location}
+	isSet := &ir.IsSetStmt{Source: collection, Location: call.Location}
+	return oneOf(call, name, []ir.Stmt{isArray}, []ir.Stmt{isSet})
+}
+
+// minusByType asks the host for `minus` of anything but two sets: of these the module's own is right.
+func minusByType(call *ir.CallStmt, name string) []ir.Stmt {
+	areSets := make([]ir.Stmt, len(call.Args))
+	for index, argument := range call.Args {
+		areSets[index] = &ir.IsSetStmt{Source: argument, Location: call.Location}
+	}
+	areNot := &ir.NotStmt{Block: &ir.Block{Stmts: areSets}, Location: call.Location}
+	return oneOf(call, name, areSets, []ir.Stmt{areNot})
+}
+
+// unionWhereUndefined asks the host for `object.union_n` of what the module says nothing of: of no objects OPA does. Of a
+// set the module says something, and OPA nothing.
+func unionWhereUndefined(call *ir.CallStmt, name string) []ir.Stmt {
+	isUndefined := &ir.IsUndefinedStmt{Source: call.Result, Location: call.Location}
+	isArray := &ir.IsArrayStmt{Source: call.Args[0], Location: call.Location}
+	return oneOf(call, name, []ir.Stmt{isArray}, []ir.Stmt{isUndefined})
+}
+
+// oneOf asks the module or the host, by what the arguments are or the module has said. It is looked at where the call is
+// made, as only there it is known. At most one of the two conditions holds.
+func oneOf(call *ir.CallStmt, name string, isNative, isAsked []ir.Stmt) []ir.Stmt {
 	native, asked := *call, *call
 	asked.Func = name
-	collection := call.Args[1]
 	return []ir.Stmt{
 		&ir.ResetLocalStmt{Target: call.Result, Location: call.Location},
 		&ir.BlockStmt{Location: call.Location, Blocks: []*ir.Block{
-			{Stmts: []ir.Stmt{&ir.IsArrayStmt{Source: collection, Location: call.Location}, &native}},
-			{Stmts: []ir.Stmt{&ir.IsSetStmt{Source: collection, Location: call.Location}, &asked}},
+			{Stmts: append(slices.Clone(isNative), &native)},
+			{Stmts: append(slices.Clone(isAsked), &asked)},
 		}},
 		&ir.IsDefinedStmt{Source: call.Result, Location: call.Location},
 	}

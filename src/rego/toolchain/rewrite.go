@@ -58,7 +58,8 @@ func blocksOf(statement ir.Stmt) []*ir.Block {
 	return nil
 }
 
-// locals gives numbers to new variables of a plan.
+// locals gives numbers to new variables of a plan: all steps that change it share one, or a variable of an outer statement
+// would be one of an inner statement, too.
 type locals struct{ next ir.Local }
 
 // A plan numbers its variables from 0; what a policy of this size could use is far below.

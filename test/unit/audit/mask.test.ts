@@ -3,6 +3,7 @@ import type { CheckRecord } from '../../../src/audit/record.ts';
 import type { Json, JsonObject } from '../../../src/core/json.ts';
 import { aCheckRequest, encodeCheckRequest } from '../../support/check-client.ts';
 import { aRecord, eventOf, type LineOptions, lineOf } from '../../support/decision-record.ts';
+import { spellingsOf } from '../../support/spellings.ts';
 
 const subject = 'alice-4711';
 const workload = { spiffe: 'spiffe://mesh/app/4711' };
@@ -163,6 +164,95 @@ describe('a mask policy', () => {
         ...(place ? ['/input/attributes/request/http/headerMap'] : []),
       ]);
     }
+  });
+
+  const HTTP = '/input/attributes/request/http';
+  const SECRET = 'pin-4711-of-alice';
+  const spiffe = `spiffe://mesh/${SECRET}`;
+  const path = `/u/${SECRET}?pin=${SECRET}&page=2`;
+  const repeated = ['x-envoy-original-path', 'x-original-url', 'x-rewrite-url', 'x-forwarded-uri'];
+  const everywhere = (form: 'headers' | 'header_map', given: object = {}) => {
+    const texts = Object.fromEntries([':path', ...repeated].map((name) => [name, path]));
+    const all = { ...texts, 'x-forwarded-client-cert': `By=x;URI=${spiffe}`, 'x-kept': '1' };
+    const list = Object.entries(all).map(([key, value]) => ({ key, raw_value: Buffer.from(value) }));
+    const headers = form === 'headers' ? { headers: all } : { header_map: { headers: list } };
+    const source = { principal: spiffe, certificate: encodeURIComponent(`CERT ${spiffe}`) };
+    return aRecord({
+      identity: { workload: { spiffe } },
+      request: encodeCheckRequest(aCheckRequest({ path, ...headers, ...given }, { source })),
+    });
+  };
+  const PATHS = [`${HTTP}/path`, `${HTTP}/headers/:path`];
+  const WORKLOADS = [
+    '/input/source_principal',
+    '/input/attributes/source/principal',
+    '/input/identity/workload/spiffe',
+  ];
+
+  it.each(['headers', 'header_map'] as const)(
+    'leaves a path in no other spelling, nor a workload: %s',
+    (form) => {
+      for (const one of PATHS) {
+        for (const other of WORKLOADS) {
+          const line = lineOf(everywhere(form), { mask: [one, other] }) ?? '';
+          for (const spelling of spellingsOf(SECRET)) expect(line, `${one} ${other}`).not.toContain(spelling);
+          expect(line).toMatch(form === 'headers' ? '"x-kept":"1"' : '"rawValue":"MQ=="');
+        }
+      }
+    },
+  );
+
+  it('that names what it wants of a parsed form leaves the rest of it', () => {
+    const form = {
+      headers: { 'content-type': 'application/json' },
+      body: `{"pin":"${SECRET}","user":"alice"}`,
+    };
+    const record = aRecord({
+      request: encodeCheckRequest(aCheckRequest({ path: `/?pin=${SECRET}&page=2`, ...form })),
+    });
+    const mask = [`${HTTP}/body`, '/input/parsed_body/pin', `${HTTP}/path`, '/input/parsed_query/pin'];
+    const event = eventOf(record, { mask, bodies: true });
+    expect(JSON.stringify(event)).not.toContain(SECRET);
+    expect(event['input']).toMatchObject({ parsed_body: { user: 'alice' }, parsed_query: { page: ['2'] } });
+    const bodyAlone = eventOf(record, { mask: [`${HTTP}/body`], bodies: true })['input'] as JsonObject;
+    expect(Object.keys(bodyAlone)).not.toContain('parsed_body');
+    expect(bodyAlone['parsed_query']).toEqual({ pin: [SECRET], page: ['2'] });
+  });
+
+  it('that takes out headerMap takes the same headers out of the other form, too', () => {
+    const request = encodeCheckRequest(
+      aCheckRequest({ header_map: { headers: [{ key: 'x-pin', raw_value: Buffer.from(SECRET) }] } }),
+    );
+    for (const mask of [[`${HTTP}/headerMap`], [`${HTTP}/headerMap/headers/0/rawValue`]]) {
+      const line = lineOf(aRecord({ request }), { mask }) ?? '';
+      for (const spelling of spellingsOf(SECRET)) expect(line).not.toContain(spelling);
+    }
+  });
+
+  it('finds a parameter in a query that cannot be parsed, and all of it where it names all', () => {
+    const request = encodeCheckRequest(aCheckRequest({ path: `/a?pin=${SECRET};page=2` }));
+    const reading = { parseErrors: 'input' } as const;
+    const one = lineOf(aRecord({ request }), { mask: ['/input/parsed_query/pin'], reading }) ?? '';
+    expect(one).toContain('"path":"/a?pin=redacted;page=2"');
+    expect(one).not.toContain(SECRET);
+    const all = lineOf(aRecord({ request }), { mask: ['/input/parsed_query'], reading }) ?? '';
+    expect(all).not.toContain(SECRET);
+    const segment = encodeCheckRequest(aCheckRequest({ path: `/${SECRET}/%zz` }));
+    const line = lineOf(aRecord({ request: segment }), { mask: ['/input/parsed_path/0'], reading }) ?? '';
+    expect(line).not.toContain(SECRET);
+  });
+
+  it('keeps what it has put in a form beside one that it has taken out', () => {
+    const put = { op: 'upsert', path: `${HTTP}/path`, value: '/masked' };
+    const event = eventOf(everywhere('headers'), {
+      mask: [put, '/input/parsed_path', '/input/source_principal'],
+    });
+    expect(event['input']).toMatchObject({ attributes: { request: { http: { path: '/masked' } } } });
+    const http = { op: 'upsert', path: HTTP, value: { body: 'put', path: '/put' } };
+    const whole = eventOf(everywhere('headers'), { mask: [http, '/input/parsed_body'], bodies: true });
+    expect(whole['input']).toMatchObject({
+      attributes: { request: { http: { body: 'put', path: '/put' } } },
+    });
   });
 
   it.each<[string, JsonObject, Json]>([

@@ -45,6 +45,7 @@ function take(records: readonly CheckRecord[], sinks: readonly SinkName[] = ['fi
   const pipeline = createPipeline({
     labels: { id: 'here' },
     writeInput: () => Buffer.from('{"pin":"4711"}'),
+    writeNdBuiltinCache: () => '{}',
     policies: { mask: () => undefined, drop: () => undefined },
     redact: (event, masked) => {
       if (event['decision_id'] === 'poison') throw new RangeError('any');

@@ -126,6 +126,22 @@ describe('redaction by default', () => {
     ).toBe('plain');
   });
 
+  it('keeps raw bodies, where that is wanted, only of what held no secret, and finds a JWT in bytes', () => {
+    const headers = { 'content-type': 'application/json' };
+    const secret = JSON.stringify({ user: 'alice', password: SECRET });
+    for (const form of [{ body: secret }, { raw_body: Buffer.from(secret) }]) {
+      const line = lineOf(request({ headers, ...form }), { bodies: true }) ?? '';
+      expectHidden(line, SECRET);
+      expect(line).toContain('"parsed_body":{"user":"alice"}');
+    }
+    const plain = lineOf(request({ headers, body: '{"user":"alice"}' }), { bodies: true }) ?? '';
+    expect(JSON.parse(plain).input.attributes.request.http.body).toBe('{"user":"alice"}');
+    const bytes = lineOf(request({ raw_body: Buffer.from(`note ${JWT} \xff`) }), { bodies: true }) ?? '';
+    expectHidden(bytes, 'eyJzdWIiOiJhbGljZSJ9');
+    expect(bytes).toContain(Buffer.from('note redacted').toString('base64').slice(0, 12));
+    expect(JSON.parse(bytes).masked).toEqual(['/input/attributes/request/http/rawBody']);
+  });
+
   it.each<[string, LineOptions['claims'], JsonObject]>([
     ['none', [], {}],
     ['the named ones', ['roles'], { roles: ['reader'] }],
@@ -148,13 +164,23 @@ describe('redaction by default', () => {
   it('takes secrets out of what the policy answered, and out of calls that it made', () => {
     const record = aRecord({
       resultText: JSON.stringify({ allowed: true, headers: { Authorization: SECRET, 'x-user': 'alice' } }),
-      ndBuiltinCache: { 'http.send': { [SECRET]: { status: 200 } }, 'time.now_ns': { '[]': 7 } },
+      ndCalls: [
+        { name: 'http.send', args: [`{"headers": {"x": "${SECRET}"}}`], text: '{"status": 200}' },
+        { name: 'io.jwt.encode_sign', args: ['{}', '{}', `{"k": "${SECRET}"}`], text: `"${SECRET}"` },
+        { name: 'rand.intn', args: [`"Bearer ${SECRET}"`, '5'], text: '3' },
+        { name: 'time.now_ns', args: [], text: '1764403333123456789' },
+      ],
     });
     const event = eventOf(record);
     expectHidden(JSON.stringify(event), SECRET);
     expect(event['result']).toEqual({ allowed: true, headers: { 'x-user': 'alice' } });
-    expect(event['nd_builtin_cache']).toEqual({ 'time.now_ns': { '[]': 7 } });
-    expect(event['erased']).toEqual(['/nd_builtin_cache/http.send', '/result/headers/Authorization']);
+    expect(lineOf(record)).toContain('"nd_builtin_cache":{"time.now_ns":{"[]":1764403333123456789}}');
+    expect(event['erased']).toEqual([
+      '/nd_builtin_cache/http.send',
+      '/nd_builtin_cache/io.jwt.encode_sign',
+      '/nd_builtin_cache/rand.intn',
+      '/result/headers/Authorization',
+    ]);
   });
 
   it('says nothing of erased members where nothing was a secret', () => {

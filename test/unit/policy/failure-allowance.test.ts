@@ -18,6 +18,13 @@ describe('the time that failing evaluations may take', () => {
     expect(allowance.isUsedUp(START + 401)).toBe(false);
   });
 
+  it('is owed for four seconds at the most, however long the failing ones went on', () => {
+    const allowance = createFailureAllowance(START);
+    allowance.spend(START, START + 60_000);
+    expect(allowance.isUsedUp(START + 62_000)).toBe(true);
+    expect(allowance.isUsedUp(START + 62_001)).toBe(false);
+  });
+
   it('does not grow beyond its beginning', () => {
     const allowance = createFailureAllowance(START);
     const later = START + 3_600_000;
