@@ -750,6 +750,21 @@ export interface components {
                     /** @description of all resources of the type, as sent last */
                     sentVersion?: string;
                 };
+                extensions: {
+                    /** @description accepted last */
+                    ackedVersion?: string;
+                    /** @description refused last; stays after a later success */
+                    lastNack?: {
+                        /** Format: date-time */
+                        at: string;
+                        names: string[];
+                        /** @description as the node says it */
+                        reason: string;
+                        version: string;
+                    };
+                    /** @description of all resources of the type, as sent last */
+                    sentVersion?: string;
+                };
                 listener: {
                     /** @description accepted last */
                     ackedVersion?: string;
@@ -766,6 +781,21 @@ export interface components {
                     sentVersion?: string;
                 };
                 routes: {
+                    /** @description accepted last */
+                    ackedVersion?: string;
+                    /** @description refused last; stays after a later success */
+                    lastNack?: {
+                        /** Format: date-time */
+                        at: string;
+                        names: string[];
+                        /** @description as the node says it */
+                        reason: string;
+                        version: string;
+                    };
+                    /** @description of all resources of the type, as sent last */
+                    sentVersion?: string;
+                };
+                runtime: {
                     /** @description accepted last */
                     ackedVersion?: string;
                     /** @description refused last; stays after a later success */
@@ -922,7 +952,7 @@ export interface components {
                     /** @description as the node says it */
                     reason: string;
                     /** @enum {unknown} */
-                    type: "cluster" | "secrets" | "endpoints" | "listener" | "routes";
+                    type: "cluster" | "secrets" | "endpoints" | "extensions" | "runtime" | "listener" | "routes";
                     version: string;
                 };
                 /** @description it has accepted everything up to here */

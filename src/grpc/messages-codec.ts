@@ -34,6 +34,10 @@ export interface AnyMessage {
   value: Uint8Array;
 }
 
+export interface ControlPlaneMessage {
+  identifier: string;
+}
+
 export type FieldsOf<M extends Message> = Partial<Record<keyof M, unknown>>;
 
 /** @throws Failure request_malformed */

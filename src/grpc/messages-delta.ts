@@ -2,6 +2,7 @@
 import type { Message } from '@bufbuild/protobuf';
 import {
   type AnyMessage,
+  type ControlPlaneMessage,
   type DiscoveryRequestBase,
   decode,
   type EncodedResource,
@@ -35,6 +36,8 @@ export interface DeltaResponse {
   readonly systemVersion: string;
   readonly resources: readonly DeltaResource[];
   readonly removed: readonly string[];
+  /** who answers, for people: Envoy shows it in its statistics */
+  readonly controlPlane?: string;
 }
 
 export interface DeltaCodecs {
@@ -57,6 +60,7 @@ interface ResponseMessage extends Message {
   systemVersionInfo: string;
   resources: { name: string; version: string; resource?: AnyMessage }[];
   removedResources: string[];
+  controlPlane?: ControlPlaneMessage;
 }
 
 export function createDeltaCodecs(messageOf: MessageOf): DeltaCodecs {
@@ -99,6 +103,7 @@ function toResponse(message: ResponseMessage): DeltaResponse {
       resource: toEncodedResource(resource),
     })),
     removed: message.removedResources,
+    ...(message.controlPlane && { controlPlane: message.controlPlane.identifier }),
   };
 }
 
@@ -113,5 +118,6 @@ function fromResponse(response: DeltaResponse): FieldsOf<ResponseMessage> {
       resource: fromEncodedResource(resource),
     })),
     removedResources: [...response.removed],
+    ...(response.controlPlane !== undefined && { controlPlane: { identifier: response.controlPlane } }),
   };
 }

@@ -2,6 +2,7 @@
 import type { Message } from '@bufbuild/protobuf';
 import {
   type AnyMessage,
+  type ControlPlaneMessage,
   type DiscoveryRequestBase,
   decode,
   type EncodedResource,
@@ -27,6 +28,8 @@ export interface SotwResponse {
   /** a digest of the whole state of the type */
   readonly version: string;
   readonly resources: readonly EncodedResource[];
+  /** who answers, for people: Envoy shows it in its statistics */
+  readonly controlPlane?: string;
 }
 
 export interface SotwCodecs {
@@ -47,6 +50,7 @@ interface ResponseMessage extends Message {
   nonce: string;
   versionInfo: string;
   resources: AnyMessage[];
+  controlPlane?: ControlPlaneMessage;
 }
 
 export function createSotwCodecs(messageOf: MessageOf): SotwCodecs {
@@ -64,15 +68,22 @@ export function createSotwCodecs(messageOf: MessageOf): SotwCodecs {
         versionInfo: request.version,
       }),
     decodeSotwResponse(bytes) {
-      const { typeUrl, nonce, versionInfo, resources } = decode<ResponseMessage>(responseSchema, bytes);
-      return { typeUrl, nonce, version: versionInfo, resources: resources.map(toEncodedResource) };
+      const message = decode<ResponseMessage>(responseSchema, bytes);
+      return {
+        typeUrl: message.typeUrl,
+        nonce: message.nonce,
+        version: message.versionInfo,
+        resources: message.resources.map(toEncodedResource),
+        ...(message.controlPlane && { controlPlane: message.controlPlane.identifier }),
+      };
     },
-    encodeSotwResponse: ({ typeUrl, nonce, version, resources }) =>
+    encodeSotwResponse: ({ typeUrl, nonce, version, resources, controlPlane }) =>
       encode<ResponseMessage>(responseSchema, {
         typeUrl,
         nonce,
         versionInfo: version,
         resources: resources.map(fromEncodedResource),
+        ...(controlPlane !== undefined && { controlPlane: { identifier: controlPlane } }),
       }),
   };
 }

@@ -1,4 +1,5 @@
 /** Role `control`: tells Envoys what to run. */
+import { hostname } from 'node:os';
 import type { Config } from '../config/schema.ts';
 import { loadEnvoyMessages } from '../grpc/messages.ts';
 import { createGrpcServer } from '../grpc/server.ts';
@@ -57,6 +58,7 @@ export function createControlRole(
     clock,
     logger,
     metrics,
+    identifier: `chancery/${hostname()}`,
   });
   const server = createGrpcServer(config.control, [ads.service], logger, tls, world.door('control'));
   return {

@@ -5,7 +5,7 @@ import type { Recorded, RegistryView } from '../registry/state.ts';
 import { type Authz, authzResources } from './authz-cluster.ts';
 import { serviceCluster, serviceEndpoints } from './cluster.ts';
 import { nodeListener } from './listener.ts';
-import type { ResourceType } from './resource-types.ts';
+import type { OptionalType, ResourceType } from './resource-types.ts';
 import { type RoutedService, routeTable } from './route-table.ts';
 import { listenerSecrets } from './secrets.ts';
 
@@ -14,7 +14,10 @@ export interface BuildOptions {
 }
 
 /** Each resource carries `@type`. */
-export type NodeResources = Readonly<Record<ResourceType, readonly JsonObject[]>>;
+export type NodeResources = Readonly<
+  Record<Exclude<ResourceType, OptionalType>, readonly JsonObject[]> &
+    Partial<Record<OptionalType, readonly JsonObject[]>>
+>;
 
 export type BuildResources = (view: RegistryView, node: Node, options: BuildOptions) => NodeResources;
 

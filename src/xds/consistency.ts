@@ -13,9 +13,10 @@ export function consistencyIssues(resources: NodeResources): readonly FailureIss
     .filter((cluster) => cluster['type'] === 'EDS')
     .map((cluster) => textAt(cluster, 'edsClusterConfig', 'serviceName'));
   const problems = [
-    ...RESOURCE_TYPES.flatMap((type) => duplicates(type, resources[type])),
+    ...RESOURCE_TYPES.flatMap((type) => duplicates(type, resources[type] ?? [])),
     ...difference('endpoints', edsNames, names(resources.endpoints, 'clusterName')),
     ...missingSecrets(resources),
+    ...missingFilters(resources),
     ...difference('routes', routeNames(resources.listener), names(resources.routes, 'name')),
     ...routedClusters(resources.routes)
       .filter((name) => !clusters.has(name))
@@ -59,6 +60,15 @@ function missingSecrets({ cluster, listener, secrets }: NodeResources): readonly
   return [...new Set(references.map((reference) => textAt(reference, 'name')))]
     .filter((name) => !present.includes(name))
     .map((name) => `secret "${name}" is missing`);
+}
+
+/** A filter that comes by discovery has the name of its resource; without it the listener answers 500. */
+function missingFilters({ listener, extensions = [] }: NodeResources): readonly string[] {
+  const filters = membersOf(listener, (key) => key === 'httpFilters').filter(isJsonObject);
+  const present = names(extensions, 'name');
+  return filters
+    .filter((filter) => 'configDiscovery' in filter && !present.includes(textAt(filter, 'name')))
+    .map((filter) => `extensions "${textAt(filter, 'name')}" is missing`);
 }
 
 function routedClusters(routes: readonly JsonObject[]): readonly string[] {

@@ -10,7 +10,7 @@ import type { EnvoyMessages } from '../grpc/messages.ts';
 import type { EncodedResource } from '../grpc/messages-codec.ts';
 import type { NodeResources } from './build.ts';
 import { consistencyIssues } from './consistency.ts';
-import { RESOURCE_TYPES, type ResourceType } from './resource-types.ts';
+import { ofEachType, RESOURCE_TYPES, type ResourceType } from './resource-types.ts';
 
 export interface SnapshotResource {
   readonly name: string;
@@ -42,17 +42,10 @@ export function createSnapshot(
     throw new Failure('snapshot_inconsistent', said, { issues });
   }
   const set = (type: ResourceType): ResourceSet =>
-    new Map(resources[type].map((resource) => [nameOf(resource), toSnapshotResource(resource, encode)]));
-  return {
-    position,
-    types: {
-      cluster: set('cluster'),
-      secrets: set('secrets'),
-      endpoints: set('endpoints'),
-      listener: set('listener'),
-      routes: set('routes'),
-    },
-  };
+    new Map(
+      (resources[type] ?? []).map((resource) => [nameOf(resource), toSnapshotResource(resource, encode)]),
+    );
+  return { position, types: ofEachType(set) };
 }
 
 /** ClusterLoadAssignment is the one type whose name is not `name`. */
