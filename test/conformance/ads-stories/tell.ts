@@ -12,9 +12,13 @@ import { MAX_PROBES, parseWorld, type StoryWorld } from './world.ts';
 /** The story went otherwise. */
 export class StoryBroken extends Error {}
 
-/** Long enough for any answer; when nothing has come by then, silence is proven, not assumed. */
-const PATIENCE_MS = 1_000;
-const TIMER_MS = 20_000;
+export interface Waits {
+  /** for a response; when nothing has come by then, silence is proven, not assumed */
+  readonly patienceMs: number;
+  /** for what a timer brings, and for the proof */
+  readonly timerMs: number;
+}
+const WAITS: Waits = { patienceMs: 1_000, timerMs: 20_000 };
 
 interface Actor {
   readonly nodeId: string;
@@ -28,13 +32,13 @@ interface Actor {
 }
 
 /** @throws StoryBroken */
-export async function tell(story: Story, patienceMs = PATIENCE_MS): Promise<void> {
+export async function tell(story: Story, waits: Waits = WAITS): Promise<void> {
   const stage = await openStage({
     holdMs: story.holdMs ?? 600_000,
     maxSubscriptions: story.maxSubscriptions ?? 1_000,
   });
   const actors = new Map<string, Actor>();
-  const teller = createTeller(story, stage, actors, patienceMs);
+  const teller = createTeller(story, stage, actors, waits);
   try {
     for (const line of story.script) await teller(line);
     await teller('end');
@@ -44,7 +48,12 @@ export async function tell(story: Story, patienceMs = PATIENCE_MS): Promise<void
   }
 }
 
-function createTeller(story: Story, stage: Stage, actors: Map<string, Actor>, patienceMs: number) {
+function createTeller(
+  story: Story,
+  stage: Stage,
+  actors: Map<string, Actor>,
+  { patienceMs, timerMs }: Waits,
+): (line: string) => Promise<void> {
   const { variant } = story;
   const worlds = new Map<string, StoryWorld>();
   let done: string[] = [];
@@ -117,7 +126,7 @@ function createTeller(story: Story, stage: Stage, actors: Map<string, Actor>, pa
     say('secrets', variant === 'delta' ? [`+${name}`] : [...listed, name]);
     const others: SeenResponse[] = [];
     for (;;) {
-      const seen = await now.stream.next(TIMER_MS);
+      const seen = await now.stream.next(timerMs);
       if (seen === undefined) return undefined;
       if (seen.type !== 'secrets' || !seen.resources.includes(`${name}@1`)) {
         others.push(seen);
@@ -144,7 +153,8 @@ function createTeller(story: Story, stage: Stage, actors: Map<string, Actor>, pa
       tokens.filter((token) => !token.startsWith('-')),
       tokens.filter((token) => token.startsWith('-')).map((token) => token.slice(1)),
     );
-    let seen = await now.stream.next(waitMs);
+    // a secret that is on its way would hold the probe up
+    let seen = await now.stream.next(type === 'secrets' ? timerMs : waitMs);
     if (seen === undefined) {
       const [first, ...rest] = (await probe()) ?? [];
       for (const each of rest.toReversed()) now.stream.unread(each);
@@ -177,7 +187,7 @@ function createTeller(story: Story, stage: Stage, actors: Map<string, Actor>, pa
     if (verb === '>') say(type, rest);
     else if (verb === 'ack' || verb === 'nack') say(type, rest, verb);
     else if (verb === '<') await expectResponse(type, rest, patienceMs);
-    else if (verb === '<later') await expectResponse(type, rest, TIMER_MS);
+    else if (verb === '<later') await expectResponse(type, rest, timerMs);
     else if (verb === 'quiet') await quiet();
     else if (verb === 'reconnect') reconnect();
     else if (verb === 'client') now = actors.get(first) ?? newActor(first, rest[0] ?? 'edge-1');
@@ -200,7 +210,7 @@ function createTeller(story: Story, stage: Stage, actors: Map<string, Actor>, pa
   };
 
   async function expectEnd(code: number): Promise<void> {
-    const ended = await now.stream.ended(TIMER_MS);
+    const ended = await now.stream.ended(timerMs);
     if (ended !== code) fail(`should have ended with ${code}, not with ${String(ended)}`);
   }
 }
