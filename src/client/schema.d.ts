@@ -208,7 +208,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * The bootstrap that the Envoy of a node is started with
+         * The bootstrap that the Envoy of a node, or a proxyless node, is started with
          * @description Needs the scope `registry:read`.
          */
         get: operations["getNodeBootstrap"];
@@ -676,7 +676,12 @@ export interface components {
             scopes?: ("*" | "policy:read" | "policy:write" | "policy:release" | "registry:read" | "registry:write" | "audit:read" | "token:admin")[];
         };
         Node: {
-            listener: {
+            /**
+             * @description default: envoy; `proxyless`: a gRPC client that follows xDS itself (`xds:///SERVICE`); it is told where its services are, and enforces nothing
+             * @enum {unknown}
+             */
+            kind?: "envoy" | "proxyless";
+            listener?: {
                 /** @description IP address */
                 address: string;
                 port: number;

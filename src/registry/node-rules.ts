@@ -8,9 +8,7 @@ export function nodeIssues(
   serviceOf: (name: string) => Service | undefined,
 ): readonly FailureIssue[] {
   const issues: FailureIssue[] = [];
-  if (!isPlainIp(node.listener.address)) {
-    issues.push({ pointer: '/listener/address', message: 'must be an IP address' });
-  }
+  issues.push(...listenerIssues(node));
   const owners = new Map<string, string>();
   for (const [index, name] of node.services.entries()) {
     const pointer = `/services/${index}`;
@@ -26,6 +24,16 @@ export function nodeIssues(
     }
   }
   return issues;
+}
+
+function listenerIssues({ kind, listener }: Node): readonly FailureIssue[] {
+  const pointer = '/listener';
+  if (kind === 'proxyless') {
+    return listener === undefined ? [] : [{ pointer, message: 'a proxyless node has none' }];
+  }
+  if (listener === undefined) return [{ pointer, message: 'is missing' }];
+  if (isPlainIp(listener.address)) return [];
+  return [{ pointer: `${pointer}/address`, message: 'must be an IP address' }];
 }
 
 /** Two services of a node at one host and prefix: which of them answers would be chance. */

@@ -1,10 +1,12 @@
 /** State and node in, resources out: pure, deterministic, as canonical protobuf JSON. */
+import { Failure } from '../core/failure.ts';
 import type { JsonObject } from '../core/json.ts';
-import type { Node, Service } from '../registry/model.ts';
+import { isEnvoyNode, type Node, type Service } from '../registry/model.ts';
 import type { Recorded, RegistryView } from '../registry/state.ts';
 import { type Authz, authzResources } from './authz-cluster.ts';
 import { serviceCluster, serviceEndpoints } from './cluster.ts';
 import { nodeListener } from './listener.ts';
+import { proxylessResources } from './proxyless.ts';
 import type { OptionalType, ResourceType } from './resource-types.ts';
 import { type RoutedService, routeTable } from './route-table.ts';
 import { listenerSecrets } from './secrets.ts';
@@ -23,6 +25,8 @@ export type BuildResources = (view: RegistryView, node: Node, options: BuildOpti
 
 export const buildResources: BuildResources = (view, node, options) => {
   const routed = routedServices(view, node);
+  if (node.kind === 'proxyless') return proxylessResources(routed);
+  if (!isEnvoyNode(node)) throw new Failure('snapshot_inconsistent', 'the node has no listener');
   const authz = authzResources(options.authz);
   return {
     cluster: [authz.cluster, ...routed.map(({ service }) => shared(service).cluster)],

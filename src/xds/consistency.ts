@@ -77,12 +77,15 @@ function routedClusters(routes: readonly JsonObject[]): readonly string[] {
 
 function duplicateAddresses(listeners: readonly JsonObject[]): readonly string[] {
   const seen = new Set<string>();
-  return listeners.flatMap((listener) => {
-    const address = JSON.stringify(listener['address'] ?? null);
-    if (seen.has(address)) return [`two listeners have the address ${address}`];
-    seen.add(address);
-    return [];
-  });
+  // the listener of a gRPC client binds none
+  return listeners
+    .filter((listener) => 'address' in listener)
+    .flatMap((listener) => {
+      const address = JSON.stringify(listener['address'] ?? null);
+      if (seen.has(address)) return [`two listeners have the address ${address}`];
+      seen.add(address);
+      return [];
+    });
 }
 
 /** Every text under a key of this name, at any depth. */

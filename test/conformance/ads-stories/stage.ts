@@ -48,7 +48,7 @@ export async function openStage({ holdMs, maxSubscriptions }: StageOptions): Pro
     messages,
     buildOptions: () => ({ authz: { places: [], timeoutMs: 1 } }),
     build: (_, { listener }) => {
-      const id = nodeIdOf(listener.port);
+      const id = nodeIdOf(listener?.port ?? 0);
       const set = worlds.get(id);
       built.set(id, set?.world);
       const resources = resourcesOf(set?.world ?? {}, set?.pad ?? 0);

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { JsonObject } from '../../../src/core/json.ts';
 import { loadEnvoyMessages } from '../../../src/grpc/messages.ts';
 import { putGrant, putNode, putService } from '../../../src/registry/commit.ts';
-import type { Grant, Node, Service } from '../../../src/registry/model.ts';
+import type { EnvoyNode, Grant, Service } from '../../../src/registry/model.ts';
 import type { Authz } from '../../../src/xds/authz-cluster.ts';
 import { buildResources } from '../../../src/xds/build.ts';
 import { consistencyIssues } from '../../../src/xds/consistency.ts';
@@ -30,7 +30,7 @@ interface VirtualHost {
 function build(
   services: Readonly<Record<string, Service>>,
   grants: Readonly<Record<string, Readonly<Record<string, Grant>>>> = {},
-  listener: Partial<Node['listener']> = {},
+  listener: Partial<EnvoyNode['listener']> = {},
 ) {
   const world = createRegistryWorld();
   const { view } = world;
