@@ -7,19 +7,13 @@ import { type Authz, authzResources } from './authz-cluster.ts';
 import { serviceCluster, serviceEndpoints } from './cluster.ts';
 import { nodeListener } from './listener.ts';
 import { proxylessResources } from './proxyless.ts';
-import type { OptionalType, ResourceType } from './resource-types.ts';
+import type { NodeResources } from './resource-types.ts';
 import { type RoutedService, routeTable } from './route-table.ts';
 import { listenerSecrets } from './secrets.ts';
 
 export interface BuildOptions {
   readonly authz: Authz;
 }
-
-/** Each resource carries `@type`. */
-export type NodeResources = Readonly<
-  Record<Exclude<ResourceType, OptionalType>, readonly JsonObject[]> &
-    Partial<Record<OptionalType, readonly JsonObject[]>>
->;
 
 export type BuildResources = (view: RegistryView, node: Node, options: BuildOptions) => NodeResources;
 

@@ -4,8 +4,7 @@
  */
 import type { FailureIssue } from '../core/failure.ts';
 import { isJsonObject, type Json, type JsonObject } from '../core/json.ts';
-import type { NodeResources } from './build.ts';
-import { RESOURCE_TYPES } from './resource-types.ts';
+import { type NodeResources, RESOURCE_TYPES } from './resource-types.ts';
 
 export function consistencyIssues(resources: NodeResources): readonly FailureIssue[] {
   const clusters = new Set(resources.cluster.map((cluster) => textAt(cluster, 'name')));

@@ -9,10 +9,9 @@ import type { JsonObject } from '../core/json.ts';
 import type { Operation, Service } from '../registry/model.ts';
 import { comparePrecedence, parsePath, type Segment } from '../registry/path-template.ts';
 import type { Recorded } from '../registry/state.ts';
-import type { NodeResources } from './build.ts';
 import { edsOverAds, lbEndpoint } from './cluster.ts';
 import { clusterName, STAT_PREFIX } from './names.ts';
-import { TYPE_URLS, typeUrl } from './resource-types.ts';
+import { type NodeResources, TYPE_URLS, typeUrl } from './resource-types.ts';
 
 interface Served {
   readonly service: Recorded<Service>;

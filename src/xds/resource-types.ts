@@ -1,4 +1,6 @@
 /** The resource types that we serve, in the order in which changes are pushed (xDS protocol, "Eventual consistency"). */
+import type { JsonObject } from '../core/json.ts';
+
 export const RESOURCE_TYPES = [
   'cluster',
   'secrets',
@@ -11,6 +13,12 @@ export const RESOURCE_TYPES = [
 export type ResourceType = (typeof RESOURCE_TYPES)[number];
 /** Filters that a listener names, and runtime layers: a node may have none. */
 export type OptionalType = 'extensions' | 'runtime';
+
+/** Each resource carries `@type`. */
+export type NodeResources = Readonly<
+  Record<Exclude<ResourceType, OptionalType>, readonly JsonObject[]> &
+    Partial<Record<OptionalType, readonly JsonObject[]>>
+>;
 
 export const TYPE_URLS: Readonly<Record<ResourceType, string>> = {
   cluster: 'type.googleapis.com/envoy.config.cluster.v3.Cluster',

@@ -8,9 +8,8 @@ import type { JsonObject } from '../core/json.ts';
 import type { Position } from '../core/position.ts';
 import type { EnvoyMessages } from '../grpc/messages.ts';
 import type { EncodedResource } from '../grpc/messages-codec.ts';
-import type { NodeResources } from './build.ts';
 import { consistencyIssues } from './consistency.ts';
-import { ofEachType, RESOURCE_TYPES, type ResourceType } from './resource-types.ts';
+import { type NodeResources, ofEachType, RESOURCE_TYPES, type ResourceType } from './resource-types.ts';
 
 export interface SnapshotResource {
   readonly name: string;

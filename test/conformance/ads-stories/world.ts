@@ -1,6 +1,6 @@
 /** The world of a story: names and editions in, resources that hang together out. */
 import type { JsonObject } from '../../../src/core/json.ts';
-import type { NodeResources } from '../../../src/xds/build.ts';
+import type { NodeResources } from '../../../src/xds/resource-types.ts';
 import { STORY_TYPES, type StoryType } from './client.ts';
 
 type WorldType = Exclude<StoryType, '' | 'unserved'>;
