@@ -6,6 +6,7 @@ import { createGrpcServer } from '../grpc/server.ts';
 import { type AdsService, createAdsService } from '../xds/ads-service.ts';
 import type { BuildOptions, BuildResources } from '../xds/build.ts';
 import type { Place } from '../xds/cluster.ts';
+import { createCsdsService } from '../xds/csds-service.ts';
 import { announcedPlace } from './announce.ts';
 import { createAuthzPlaces } from './authz-places.ts';
 import { openPort } from './port.ts';
@@ -47,12 +48,13 @@ export function createControlRole(
   });
   let buildOptions = optionsFor([]);
   const { tls, peerClaims } = openPort('control', config.control, { ...world, logger });
+  const messages = loadEnvoyMessages();
   const ads = createAdsService({
     registry: state.registry.view,
     position: () => follower.position(),
     onApplied: (listener) => follower.onApplied(listener),
     peerClaims,
-    messages: loadEnvoyMessages(),
+    messages,
     buildOptions: () => buildOptions,
     ...(build === undefined ? {} : { build }),
     clock,
@@ -60,7 +62,14 @@ export function createControlRole(
     metrics,
     identifier: `chancery/${hostname()}`,
   });
-  const server = createGrpcServer(config.control, [ads.service], logger, tls, world.door('control'));
+  const status = createCsdsService({
+    messages,
+    nodeIds: () => state.registry.view.nodes().map(({ name }) => name),
+    clientsOf: (id) => ads.clientsOf(id),
+    peerClaims,
+    logger,
+  });
+  const server = createGrpcServer(config.control, [ads.service, status], logger, tls, world.door('control'));
   return {
     ads,
     async listen() {

@@ -58,7 +58,7 @@ export interface AdsDeps extends SessionsDeps {
 }
 
 export interface AdsService
-  extends Pick<NodeSessions, 'nodeStatus' | 'nodeProgress' | 'seenNodes' | 'rebuildAll'> {
+  extends Pick<NodeSessions, 'nodeStatus' | 'nodeProgress' | 'seenNodes' | 'rebuildAll' | 'clientsOf'> {
   readonly service: GrpcService;
   /** Ends every stream; nodes come back to another process. */
   close(): void;
@@ -173,6 +173,7 @@ export function createAdsService(deps: AdsDeps): AdsService {
     nodeStatus: (id) => sessions.nodeStatus(id),
     nodeProgress: (id) => sessions.nodeProgress(id),
     seenNodes: () => sessions.seenNodes(),
+    clientsOf: (id) => sessions.clientsOf(id),
     rebuildAll: () => sessions.rebuildAll(),
     close() {
       sessions.end();

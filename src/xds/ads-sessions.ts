@@ -7,6 +7,7 @@ import { Failure } from '../core/failure.ts';
 import type { Position } from '../core/position.ts';
 import type { ByteStream } from '../grpc/byte-service.ts';
 import type { EnvoyMessages } from '../grpc/messages.ts';
+import type { ClientStatus, ResourceStatus } from '../grpc/messages-status.ts';
 import type { Applied } from '../journal/fold.ts';
 import type { RegistryView } from '../registry/state.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -16,8 +17,10 @@ import type { AdsVariant, Push } from './ads-variant.ts';
 import { type BuildOptions, type BuildResources, buildResources } from './build.ts';
 import { createNodeStatuses, type NodeStatus, UNKNOWN_NODE } from './node-status.ts';
 import { createRefusals, type Refusals } from './refusals.ts';
+import { resourceStatuses } from './resource-status.ts';
+import { RESOURCE_TYPES, resourceTypeOf } from './resource-types.ts';
 import { type LeftStream, type NodeProgress, progressOf } from './rollout.ts';
-import type { Snapshot } from './snapshot.ts';
+import { NO_RESOURCES, type Snapshot } from './snapshot.ts';
 import { createSnapshots, type QuietWindow } from './snapshots.ts';
 
 export interface SessionLimits extends StreamLimits {
@@ -53,6 +56,8 @@ export interface NodeSessions {
   nodeProgress(id: string): NodeProgress | undefined;
   /** Nodes that have a stream, or had one since this process runs. */
   seenNodes(): readonly string[];
+  /** What each stream of a node has of each resource; where it has no stream, what it was offered last. */
+  clientsOf(id: string): readonly ClientStatus[];
   /** Builds for every node anew; what comes out the same is not sent. */
   rebuildAll(): void;
   /** Follows no changes any more. */
@@ -212,9 +217,31 @@ export function createNodeSessions(
     };
   };
 
+  const clientsOf = (id: string): readonly ClientStatus[] => {
+    const { types } = statuses.get(id) ?? UNKNOWN_NODE;
+    const withReason = (resource: ResourceStatus): ResourceStatus => {
+      const type = resourceTypeOf(resource.typeUrl);
+      const nack = type && types[type].lastNack;
+      if (resource.config !== 'error' || nack === undefined) return resource;
+      return {
+        ...resource,
+        error: { version: resource.version, reason: nack.reason, atMs: Date.parse(nack.at) },
+      };
+    };
+    const ofNode = sessions.get(id) ?? [];
+    if (ofNode.length === 0)
+      return [{ nodeId: id, scope: '', resources: resourcesOf(snapshots.offered(id)) }];
+    return ofNode.map(({ stream, call }, index) => ({
+      nodeId: id,
+      scope: `stream ${index + 1}, ${call.getPeer()}`,
+      resources: stream.resources().map(withReason),
+    }));
+  };
+
   return {
     open,
     close,
+    clientsOf,
     nodeStatus: (id) => (registry.node(id) === undefined ? undefined : statusOf(id)),
     nodeProgress: (id) => (registry.node(id) === undefined ? undefined : progressOfNode(id)),
     seenNodes: () => [...new Set([...sessions.keys(), ...left.keys()])],
@@ -224,6 +251,13 @@ export function createNodeSessions(
       snapshots.close();
     },
   };
+}
+
+/** Of a node without a stream. */
+function resourcesOf(offered: Snapshot | undefined): readonly ResourceStatus[] {
+  return RESOURCE_TYPES.flatMap((type) =>
+    resourceStatuses(type, undefined, offered?.types[type] ?? NO_RESOURCES),
+  );
 }
 
 /** The same for a node that there is not as for one that this peer is not. */
