@@ -10,7 +10,9 @@ import {
   type FieldsOf,
   fromEncodedResource,
   fromRequestBase,
+  joinRepeated,
   type MessageOf,
+  once,
   type RequestBaseMessage,
   toEncodedResource,
   toRequestBase,
@@ -54,6 +56,11 @@ interface RequestMessage extends RequestBaseMessage {
   resourceNamesUnsubscribe: string[];
   initialResourceVersions: Record<string, string>;
 }
+interface ResourceMessage extends Message {
+  name: string;
+  version: string;
+  resource?: AnyMessage;
+}
 interface ResponseMessage extends Message {
   typeUrl: string;
   nonce: string;
@@ -66,11 +73,18 @@ interface ResponseMessage extends Message {
 export function createDeltaCodecs(messageOf: MessageOf): DeltaCodecs {
   const requestSchema = messageOf('envoy.service.discovery.v3.DeltaDiscoveryRequest');
   const responseSchema = messageOf('envoy.service.discovery.v3.DeltaDiscoveryResponse');
+  const resourceSchema = messageOf('envoy.service.discovery.v3.Resource');
+  const resourceBytes = once(({ name, version, resource }: DeltaResource) =>
+    encode<ResourceMessage>(resourceSchema, { name, version, resource: fromEncodedResource(resource) }),
+  );
   return {
     decodeDeltaRequest: (bytes) => toRequest(decode<RequestMessage>(requestSchema, bytes)),
     encodeDeltaRequest: (request) => encode<RequestMessage>(requestSchema, fromRequest(request)),
     decodeDeltaResponse: (bytes) => toResponse(decode<ResponseMessage>(responseSchema, bytes)),
-    encodeDeltaResponse: (response) => encode<ResponseMessage>(responseSchema, fromResponse(response)),
+    encodeDeltaResponse: ({ resources, ...head }) =>
+      joinRepeated(encode<ResponseMessage>(responseSchema, fromResponse({ ...head, resources: [] })), 2, [
+        ...resources.map(resourceBytes),
+      ]),
   };
 }
 

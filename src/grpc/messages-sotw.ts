@@ -9,7 +9,9 @@ import {
   encode,
   fromEncodedResource,
   fromRequestBase,
+  joinRepeated,
   type MessageOf,
+  once,
   type RequestBaseMessage,
   toEncodedResource,
   toRequestBase,
@@ -56,6 +58,10 @@ interface ResponseMessage extends Message {
 export function createSotwCodecs(messageOf: MessageOf): SotwCodecs {
   const requestSchema = messageOf('envoy.service.discovery.v3.DiscoveryRequest');
   const responseSchema = messageOf('envoy.service.discovery.v3.DiscoveryResponse');
+  const anySchema = messageOf('google.protobuf.Any');
+  const anyBytes = once((resource: EncodedResource) =>
+    encode<AnyMessage & Message>(anySchema, fromEncodedResource(resource)),
+  );
   return {
     decodeSotwRequest(bytes) {
       const message = decode<RequestMessage>(requestSchema, bytes);
@@ -77,13 +83,14 @@ export function createSotwCodecs(messageOf: MessageOf): SotwCodecs {
         ...(message.controlPlane && { controlPlane: message.controlPlane.identifier }),
       };
     },
-    encodeSotwResponse: ({ typeUrl, nonce, version, resources, controlPlane }) =>
-      encode<ResponseMessage>(responseSchema, {
+    encodeSotwResponse({ typeUrl, nonce, version, resources, controlPlane }) {
+      const head = encode<ResponseMessage>(responseSchema, {
         typeUrl,
         nonce,
         versionInfo: version,
-        resources: resources.map(fromEncodedResource),
         ...(controlPlane !== undefined && { controlPlane: { identifier: controlPlane } }),
-      }),
+      });
+      return joinRepeated(head, 2, resources.map(anyBytes));
+    },
   };
 }

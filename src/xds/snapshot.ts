@@ -33,7 +33,7 @@ export const NO_RESOURCES: ResourceSet = new Map();
 export function createSnapshot(
   resources: NodeResources,
   position: Position,
-  encode: EnvoyMessages['encodeResource'],
+  encode: (resource: JsonObject) => SnapshotResource,
 ): Snapshot {
   const issues: readonly FailureIssue[] = consistencyIssues(resources);
   if (issues.length > 0) {
@@ -41,9 +41,7 @@ export function createSnapshot(
     throw new Failure('snapshot_inconsistent', said, { issues });
   }
   const set = (type: ResourceType): ResourceSet =>
-    new Map(
-      (resources[type] ?? []).map((resource) => [nameOf(resource), toSnapshotResource(resource, encode)]),
-    );
+    new Map((resources[type] ?? []).map((resource) => [nameOf(resource), encode(resource)]));
   return { position, types: ofEachType(set) };
 }
 
@@ -73,7 +71,11 @@ export function sameResources(a: Snapshot, b: Snapshot): boolean {
   );
 }
 
-function toSnapshotResource(resource: JsonObject, encode: EnvoyMessages['encodeResource']): SnapshotResource {
+/** @throws Failure internal  when it cannot be encoded */
+export function toSnapshotResource(
+  resource: JsonObject,
+  encode: EnvoyMessages['encodeResource'],
+): SnapshotResource {
   const encoded = encode(resource);
   return {
     name: nameOf(resource),

@@ -4,16 +4,15 @@
  */
 import { setImmediate } from 'node:timers/promises';
 import { Failure } from '../core/failure.ts';
-import type { JsonObject } from '../core/json.ts';
 import type { Position } from '../core/position.ts';
 import type { EnvoyMessages } from '../grpc/messages.ts';
-import type { EncodedResource } from '../grpc/messages-codec.ts';
 import type { ChangedKey } from '../journal/fold.ts';
 import { EMPTY_HEAD } from '../journal/journal.ts';
 import type { RegistryView } from '../registry/state.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Count, Metrics } from '../telemetry/metrics.ts';
 import type { BuildOptions, BuildResources } from './build.ts';
+import { encodeOnce } from './encode-once.ts';
 import { createSnapshot, type Snapshot } from './snapshot.ts';
 
 export interface SnapshotsDeps {
@@ -62,7 +61,13 @@ export function createSnapshots(deps: SnapshotsDeps): Snapshots {
   /** the same of those that others have taken the place of */
   let replacedAt = new WeakMap<Snapshot, Position>();
   const troubles = new Map<string, string>();
-  const encode = encodeOnce(deps.messages);
+  const encode = encodeOnce(
+    deps.messages,
+    deps.metrics.counter(
+      'chancery_xds_resources_encoded_total',
+      'Resources that were encoded: one that several nodes have counts once',
+    ),
+  );
   const failures: Count = deps.metrics.counter(
     'chancery_xds_snapshot_failures_total',
     'Snapshots that could not be built; the last good one stays',
@@ -183,14 +188,4 @@ function concernedNodes(key: ChangedKey, registry: RegistryView): readonly strin
   const [kind, name = ''] = key.split('/');
   if (kind === 'node') return [name];
   return kind === 'service' || kind === 'grant' ? registry.nodesOfService(name) : [];
-}
-
-/** What many nodes share is one object, and is encoded once. */
-function encodeOnce(messages: EnvoyMessages): EnvoyMessages['encodeResource'] {
-  const encoded = new WeakMap<JsonObject, EncodedResource>();
-  return (resource) => {
-    const known = encoded.get(resource) ?? messages.encodeResource(resource);
-    encoded.set(resource, known);
-    return known;
-  };
 }
