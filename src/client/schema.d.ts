@@ -947,6 +947,13 @@ export interface components {
                 connected: boolean;
                 /** @description why what it should have now cannot be built */
                 error?: string;
+                /** @description why the change is withheld from this node */
+                halt?: {
+                    /** @description which had the change first */
+                    node: string;
+                    /** @description as that node says it, or that it did not answer */
+                    reason: string;
+                };
                 id: string;
                 /** @description what it refuses of what it is offered now */
                 nack?: {
@@ -963,10 +970,10 @@ export interface components {
                 /** @description it has accepted everything up to here */
                 seq?: number;
                 /**
-                 * @description applied: it has accepted what the journal says at this entry or later, also where nothing had to be sent; refused: it runs what it had before; failed: what it should have cannot be built; pending: it has been told, or is about to be; disconnected: what it had is older; unknown: no control process is heard
+                 * @description applied: it has accepted what the journal says at this entry or later, also where nothing had to be sent; refused: it runs what it had before; failed: what it should have cannot be built; halted: it waits, since a node that had the change first has not accepted it; pending: it has been told, or is about to be; disconnected: what it had is older; unknown: no control process is heard
                  * @enum {unknown}
                  */
-                state: "applied" | "refused" | "failed" | "pending" | "disconnected" | "unknown";
+                state: "applied" | "refused" | "failed" | "halted" | "pending" | "disconnected" | "unknown";
             }[];
             replicas: {
                 /** @description what keeps it from going on */

@@ -28,7 +28,7 @@ export function createControlRole(
   build?: BuildResources,
 ): ControlRole {
   const { clock, metrics, follower, state } = world;
-  const { envoyTls } = config.control;
+  const { envoyTls, rollout } = config.control;
   const logger = world.logger.child({ role: 'control' });
   const configured: Place = announcedPlace(config.authz, authzPort);
   const places = createAuthzPlaces({
@@ -60,6 +60,9 @@ export function createControlRole(
     clock,
     logger,
     metrics,
+    ...(rollout && {
+      limits: { staging: { batch: rollout.batch, ackMs: rollout.ackSeconds * 1_000 } },
+    }),
     identifier: `chancery/${hostname()}`,
   });
   const status = createCsdsService({

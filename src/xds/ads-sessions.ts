@@ -22,6 +22,7 @@ import { RESOURCE_TYPES, resourceTypeOf } from './resource-types.ts';
 import { type LeftStream, type NodeProgress, progressOf } from './rollout.ts';
 import { NO_RESOURCES, type Snapshot } from './snapshot.ts';
 import { createSnapshots, type QuietWindow } from './snapshots.ts';
+import { createStaging, type StagingOptions } from './staging.ts';
 
 export interface SessionLimits extends StreamLimits {
   /** of one node; one more ends the oldest */
@@ -29,6 +30,8 @@ export interface SessionLimits extends StreamLimits {
   /** how long a push waits for the ACK of an earlier step */
   readonly holdMs: number;
   readonly window: QuietWindow;
+  /** left out: a change goes to all nodes at once */
+  readonly staging?: StagingOptions;
 }
 
 export interface SessionsDeps {
@@ -101,10 +104,12 @@ export function createNodeSessions(
     build: deps.build ?? buildResources,
     window: limits.window,
     connected: () => sessions.keys(),
-    onSnapshot: (id, snapshot) => {
-      refusals.get(id)?.keep(snapshot);
-      for (const { stream } of sessions.get(id) ?? []) stream.offer(snapshot);
-    },
+    onSnapshot: (id, snapshot) => staging.changed(id, snapshot),
+  });
+  const staging = createStaging(limits.staging, (id, snapshot) => {
+    refusals.get(id)?.keep(snapshot);
+    for (const { stream } of sessions.get(id) ?? []) stream.offer(snapshot);
+    return progressOfNode(id).refusal?.reason;
   });
 
   const unfollow = deps.onApplied(({ changed }) => {
@@ -120,6 +125,7 @@ export function createNodeSessions(
     statuses.delete(id);
     left.delete(id);
     refusals.delete(id);
+    staging.forget(id);
   };
 
   const eventsOf = (id: string): Omit<StreamEvents, 'inSync' | 'recalled'> => ({
@@ -133,6 +139,7 @@ export function createNodeSessions(
       logger.warn({ node: id, type, version, names, reason }, 'a node refused a configuration');
       const at = new Date(clock.nowMs()).toISOString();
       statuses.updateType(id, type, { lastNack: { version, names, reason, at } });
+      staging.refused(id, reason);
     },
   });
 
@@ -153,6 +160,7 @@ export function createNodeSessions(
         ...eventsOf(nodeId),
         inSync: (snapshot) => {
           session.applied = snapshot;
+          staging.synced(nodeId, snapshot);
         },
         recalled: () => {
           session.applied ??= leftWith;
@@ -168,7 +176,8 @@ export function createNodeSessions(
     for (const oldest of ofNode.slice(0, Math.max(0, ofNode.length + 1 - limits.maxStreamsPerNode))) {
       refuse(oldest.call, new Failure('overloaded', 'newer streams of this node have taken its place'));
     }
-    const snapshot = snapshots.of(nodeId);
+    const newest = snapshots.of(nodeId);
+    const snapshot = newest && staging.opened(nodeId, newest);
     statuses.update(nodeId, { connected: true });
     if (snapshot) {
       known.keep(snapshot);
@@ -187,6 +196,7 @@ export function createNodeSessions(
       return;
     }
     sessions.delete(nodeId);
+    staging.left(nodeId);
     if (registry.node(nodeId)) {
       statuses.update(nodeId, { connected: false });
       left.set(nodeId, { applied: session.applied, atMs: clock.nowMs() });
@@ -202,7 +212,8 @@ export function createNodeSessions(
       })),
       left: left.get(id),
       remembered: refusals.get(id),
-      offered: snapshots.offered(id),
+      offered: staging.offered(id) ?? snapshots.offered(id),
+      halt: staging.haltOf(id),
       heldThrough: (snapshot) => snapshots.heldThrough(id, snapshot),
       trouble: snapshots.trouble(id),
       types: (statuses.get(id) ?? UNKNOWN_NODE).types,
@@ -249,6 +260,7 @@ export function createNodeSessions(
     end() {
       unfollow();
       snapshots.close();
+      staging.close();
     },
   };
 }

@@ -15,6 +15,8 @@ export interface SnapshotResource {
   readonly name: string;
   readonly version: string;
   readonly resource: EncodedResource;
+  /** what it was made of */
+  readonly source: JsonObject;
 }
 
 export type ResourceSet = ReadonlyMap<string, SnapshotResource>;
@@ -81,6 +83,7 @@ export function toSnapshotResource(
     name: nameOf(resource),
     version: shorten(sha256(encoded.typeUrl, '\0', encoded.bytes)),
     resource: encoded,
+    source: resource,
   };
 }
 

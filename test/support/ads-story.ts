@@ -17,7 +17,7 @@ export function aSnapshot(types: Partial<Record<ResourceType, Versions>>): Snaps
     new Map(
       Object.entries(versions).map(([name, version]) => [
         name,
-        { name, version, resource: { typeUrl: 'x', bytes: new Uint8Array() } },
+        { name, version, resource: { typeUrl: 'x', bytes: new Uint8Array() }, source: {} },
       ]),
     );
   return {
