@@ -20,6 +20,10 @@ export interface Stage {
   /** bytes that each cluster of the worlds after this carries more */
   setPad(bytes: number): void;
   deleteNode(nodeId: string): void;
+  /** whether a request for this name has arrived, answered or not */
+  hasHeardOf(nodeId: string, name: string): boolean;
+  /** responses that were handed to the transport */
+  pushes(): Promise<number>;
   close(): Promise<void>;
 }
 
@@ -40,6 +44,7 @@ export async function openStage({ holdMs, maxSubscriptions }: StageOptions): Pro
   const built = new Map<string, StoryWorld | undefined>();
   let [broken, pad] = [false, 0];
   const nodeIdOf = (port: number): string => STORY_NODES[port - 20_000] ?? '';
+  const metrics = createMetrics();
   const ads = createAdsService({
     registry: registry.view,
     position: registry.position,
@@ -56,7 +61,7 @@ export async function openStage({ holdMs, maxSubscriptions }: StageOptions): Pro
     },
     clock: { nowMs: () => 0 },
     logger: silentLogger,
-    metrics: createMetrics(),
+    metrics,
     limits: { holdMs, maxSubscriptions, firstMessageMs: 60_000, window: { quietMs: 1, maxMs: 5 } },
   });
   const grpc = createGrpcServer(
@@ -81,6 +86,12 @@ export async function openStage({ holdMs, maxSubscriptions }: StageOptions): Pro
       pad = bytes;
     },
     deleteNode: (nodeId) => void registry.commit(deleteNode(registry.view, nodeId)),
+    hasHeardOf: (nodeId, name) =>
+      ads.clientsOf(nodeId).some(({ resources }) => resources.some((each) => each.name === name)),
+    async pushes() {
+      const counts = [...(await metrics.render()).matchAll(/^chancery_xds_pushes_total\{.*\} (\d+)$/gm)];
+      return counts.reduce((sum, [, count]) => sum + Number(count), 0);
+    },
     async close() {
       ads.close();
       await grpc.close(0);
