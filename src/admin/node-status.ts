@@ -1,6 +1,7 @@
 /** What control knows of a node, as the API shows it. */
 import { type Static, Type } from 'typebox';
 import type { NodeStatus, TypeStatus } from '../xds/node-status.ts';
+import { ofEachType } from '../xds/resource-types.ts';
 import { positionSchema, positionText } from './position-text.ts';
 
 const typeStatusSchema = Type.Object(
@@ -28,13 +29,7 @@ export const nodeStatusSchema = Type.Object(
     offeredPosition: Type.Optional(positionSchema),
     appliedPosition: Type.Optional(positionSchema),
     types: Type.Object(
-      {
-        cluster: typeStatusSchema,
-        secrets: typeStatusSchema,
-        endpoints: typeStatusSchema,
-        listener: typeStatusSchema,
-        routes: typeStatusSchema,
-      },
+      ofEachType(() => typeStatusSchema),
       { additionalProperties: false },
     ),
   },
@@ -47,13 +42,7 @@ export function toNodeStatusView(status: NodeStatus): Static<typeof nodeStatusSc
     connected,
     ...(offeredPosition && { offeredPosition: positionText(offeredPosition) }),
     ...(appliedPosition && { appliedPosition: positionText(appliedPosition) }),
-    types: {
-      cluster: toTypeView(types.cluster),
-      secrets: toTypeView(types.secrets),
-      endpoints: toTypeView(types.endpoints),
-      listener: toTypeView(types.listener),
-      routes: toTypeView(types.routes),
-    },
+    types: ofEachType((type) => toTypeView(types[type])),
   };
 }
 

@@ -139,14 +139,18 @@ function nodeViews({ registry, bootstrapOf, nodeStatus }: RegistryDeps): readonl
   return [
     endpoint({
       operationId: 'getNodeBootstrap',
-      summary: 'The bootstrap that the Envoy of a node is started with',
+      summary: 'The bootstrap that the Envoy of a node, or a proxyless node, is started with',
       tag: 'nodes',
       scope: 'registry:read',
       method: 'GET',
       url: '/v1/nodes/:id/bootstrap',
       params: nodeParams,
       query: bootstrapQuery,
-      answer: Type.Unsafe<JsonObject>({ type: 'object', description: 'envoy.config.bootstrap.v3.Bootstrap' }),
+      answer: Type.Unsafe<JsonObject>({
+        type: 'object',
+        description:
+          'envoy.config.bootstrap.v3.Bootstrap; of a proxyless node the file of GRPC_XDS_BOOTSTRAP',
+      }),
       failures: ['not_found'],
       handle: async ({ params: { id }, query: { protocol } }) => {
         expectNode(id);

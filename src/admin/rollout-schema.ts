@@ -25,7 +25,8 @@ const nodeRolloutSchema = Type.Object(
     state: Type.Enum([...NODE_ROLLOUT_STATES], {
       description:
         'applied: it has accepted what the journal says at this entry or later, also where nothing had to be sent; ' +
-        'refused: it runs what it had before; failed: what it should have cannot be built; pending: it has been ' +
+        'refused: it runs what it had before; failed: what it should have cannot be built; halted: it waits, since a node that had the change first has not ' +
+        'accepted it; pending: it has been ' +
         'told, or is about to be; disconnected: what it had is older; unknown: no control process is heard',
     }),
     seq: Type.Optional(seq('it has accepted everything up to here')),
@@ -41,6 +42,15 @@ const nodeRolloutSchema = Type.Object(
           at: Type.String({ format: 'date-time' }),
         },
         { additionalProperties: false, description: 'what it refuses of what it is offered now' },
+      ),
+    ),
+    halt: Type.Optional(
+      Type.Object(
+        {
+          node: Type.String({ description: 'which had the change first' }),
+          reason: Type.String({ description: 'as that node says it, or that it did not answer' }),
+        },
+        { additionalProperties: false, description: 'why the change is withheld from this node' },
       ),
     ),
     error: Type.Optional(Type.String({ description: 'why what it should have now cannot be built' })),
@@ -83,13 +93,14 @@ function toNodeRollout(
   progress: NodeProgress | undefined,
   seq: number,
 ): Rollout['nodes'][number] {
-  const { connected = false, applied, refusal, trouble } = progress ?? {};
+  const { connected = false, applied, refusal, trouble, halt } = progress ?? {};
   return {
     id,
     connected,
     state: rolloutStateOf(progress, seq),
     ...(applied && { seq: applied.seq }),
     ...(refusal && { nack: { ...refusal, names: refusal.names.slice(0, MAX_NAMES) } }),
+    ...(halt && { halt }),
     ...(trouble !== undefined && { error: trouble }),
   };
 }

@@ -464,7 +464,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * The bootstrap that the Envoy of a node is started with
+         * The bootstrap that the Envoy of a node, or a proxyless node, is started with
          * @description Needs the scope `registry:read`.
          */
         get: operations["getNodeBootstrap"];
@@ -1023,7 +1023,12 @@ export interface components {
             scopes?: ("*" | "policy:read" | "policy:write" | "policy:release" | "registry:read" | "registry:write" | "audit:read" | "token:admin")[];
         };
         Node: {
-            listener: {
+            /**
+             * @description default: envoy; `proxyless`: a gRPC client that follows xDS itself (`xds:///SERVICE`); it is told where its services are, and enforces nothing
+             * @enum {unknown}
+             */
+            kind?: "envoy" | "proxyless";
+            listener?: {
                 /** @description IP address */
                 address: string;
                 port: number;
@@ -1102,6 +1107,21 @@ export interface components {
                     /** @description of all resources of the type, as sent last */
                     sentVersion?: string;
                 };
+                extensions: {
+                    /** @description accepted last */
+                    ackedVersion?: string;
+                    /** @description refused last; stays after a later success */
+                    lastNack?: {
+                        /** Format: date-time */
+                        at: string;
+                        names: string[];
+                        /** @description as the node says it */
+                        reason: string;
+                        version: string;
+                    };
+                    /** @description of all resources of the type, as sent last */
+                    sentVersion?: string;
+                };
                 listener: {
                     /** @description accepted last */
                     ackedVersion?: string;
@@ -1118,6 +1138,21 @@ export interface components {
                     sentVersion?: string;
                 };
                 routes: {
+                    /** @description accepted last */
+                    ackedVersion?: string;
+                    /** @description refused last; stays after a later success */
+                    lastNack?: {
+                        /** Format: date-time */
+                        at: string;
+                        names: string[];
+                        /** @description as the node says it */
+                        reason: string;
+                        version: string;
+                    };
+                    /** @description of all resources of the type, as sent last */
+                    sentVersion?: string;
+                };
+                runtime: {
                     /** @description accepted last */
                     ackedVersion?: string;
                     /** @description refused last; stays after a later success */
@@ -1306,6 +1341,13 @@ export interface components {
                 connected: boolean;
                 /** @description why what it should have now cannot be built */
                 error?: string;
+                /** @description why the change is withheld from this node */
+                halt?: {
+                    /** @description which had the change first */
+                    node: string;
+                    /** @description as that node says it, or that it did not answer */
+                    reason: string;
+                };
                 id: string;
                 /** @description what it refuses of what it is offered now */
                 nack?: {
@@ -1316,16 +1358,16 @@ export interface components {
                     /** @description as the node says it */
                     reason: string;
                     /** @enum {unknown} */
-                    type: "cluster" | "secrets" | "endpoints" | "listener" | "routes";
+                    type: "cluster" | "secrets" | "endpoints" | "extensions" | "runtime" | "listener" | "routes";
                     version: string;
                 };
                 /** @description it has accepted everything up to here */
                 seq?: number;
                 /**
-                 * @description applied: it has accepted what the journal says at this entry or later, also where nothing had to be sent; refused: it runs what it had before; failed: what it should have cannot be built; pending: it has been told, or is about to be; disconnected: what it had is older; unknown: no control process is heard
+                 * @description applied: it has accepted what the journal says at this entry or later, also where nothing had to be sent; refused: it runs what it had before; failed: what it should have cannot be built; halted: it waits, since a node that had the change first has not accepted it; pending: it has been told, or is about to be; disconnected: what it had is older; unknown: no control process is heard
                  * @enum {unknown}
                  */
-                state: "applied" | "refused" | "failed" | "pending" | "disconnected" | "unknown";
+                state: "applied" | "refused" | "failed" | "halted" | "pending" | "disconnected" | "unknown";
             }[];
             replicas: {
                 /** @description what keeps it from going on */

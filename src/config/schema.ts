@@ -15,7 +15,7 @@ import { regoOptions } from '../rego/options.ts';
 import { storeOptionsSchema } from '../store/options.ts';
 import { LOG_LEVELS } from '../telemetry/logger.ts';
 import { telemetryOptionsSchema } from '../telemetry/options.ts';
-import { envoyTlsSchema } from '../xds/options.ts';
+import { envoyTlsSchema, stagingSchema } from '../xds/options.ts';
 
 export const ROLES = ['admin', 'authz', 'control'] as const;
 
@@ -88,6 +88,7 @@ export const configSchema = Type.Object(
         ...grpcOptionsSchema.properties,
         port: port(18000),
         envoyTls: Type.Optional(envoyTlsSchema),
+        rollout: Type.Optional(stagingSchema),
         checkTimeoutMs: Type.Integer({
           minimum: 50,
           maximum: 10_000,

@@ -41,13 +41,16 @@ export type ByteStream = ServerDuplexStream<Uint8Array, Uint8Array>;
 
 /** What the handler throws becomes the gRPC status of its Failure, or that of an RpcFailure. */
 export function unaryService(name: string, method: string, handler: UnaryHandler): GrpcService {
-  const handle: handleUnaryCall<Uint8Array, Uint8Array> = (call, callback) => {
+  return byteService(name, { [method]: unaryCall(handler) }, false);
+}
+
+function unaryCall(handler: UnaryHandler): handleUnaryCall<Uint8Array, Uint8Array> {
+  return (call, callback) => {
     handler(call.request, toByteCall(call)).then(
       (response) => callback(null, response),
       (thrown: unknown) => callback(thrownToGrpcStatus(thrown)),
     );
   };
-  return byteService(name, { [method]: handle }, false);
 }
 
 /**
@@ -59,6 +62,26 @@ export function streamService(
   methods: Readonly<Record<string, (stream: ByteStream) => void>>,
 ): GrpcService {
   return byteService(name, methods as Record<string, handleBidiStreamingCall<Uint8Array, Uint8Array>>, true);
+}
+
+/** A service with methods of both kinds. */
+export function bothService(
+  name: string,
+  methods: {
+    readonly unary: Readonly<Record<string, UnaryHandler>>;
+    readonly streams: Readonly<Record<string, (stream: ByteStream) => void>>;
+  },
+): GrpcService {
+  const unary = Object.fromEntries(
+    Object.entries(methods.unary).map(([method, handler]) => [method, unaryCall(handler)]),
+  );
+  const one = byteService(name, unary, false);
+  const other = streamService(name, methods.streams);
+  return {
+    name,
+    definition: { ...one.definition, ...other.definition },
+    implementation: { ...one.implementation, ...other.implementation },
+  };
 }
 
 /** Ends a stream with the status of a Failure. (`destroy` would end it without telling the other side.) */

@@ -34,6 +34,10 @@ export interface AnyMessage {
   value: Uint8Array;
 }
 
+export interface ControlPlaneMessage {
+  identifier: string;
+}
+
 export type FieldsOf<M extends Message> = Partial<Record<keyof M, unknown>>;
 
 /** @throws Failure request_malformed */
@@ -78,4 +82,39 @@ export function toEncodedResource(any: AnyMessage | undefined): EncodedResource 
 
 export function fromEncodedResource({ typeUrl, bytes }: EncodedResource): AnyMessage {
   return { typeUrl, value: bytes };
+}
+
+/** Of one object the bytes are made once, for as long as it is there. */
+export function once<T extends object>(encodeOne: (value: T) => Uint8Array): (value: T) => Uint8Array {
+  const known = new WeakMap<T, Uint8Array>();
+  return (value) => {
+    const bytes = known.get(value) ?? encodeOne(value);
+    known.set(value, bytes);
+    return bytes;
+  };
+}
+
+/**
+ * A message and, after it, elements of one of its repeated fields, which are encoded already. (Fields of a message may
+ * come in any order.)
+ *
+ * @param field  number of a field of messages, below 16
+ */
+export function joinRepeated(head: Uint8Array, field: number, elements: readonly Uint8Array[]): Uint8Array {
+  const LENGTH_DELIMITED = 2;
+  const parts = [head];
+  for (const element of elements) {
+    parts.push(Uint8Array.of((field << 3) | LENGTH_DELIMITED, ...varint(element.byteLength)), element);
+  }
+  return Buffer.concat(parts);
+}
+
+function varint(value: number): readonly number[] {
+  const bytes: number[] = [];
+  let rest = value;
+  while (rest > 0x7f) {
+    bytes.push((rest & 0x7f) | 0x80);
+    rest = Math.floor(rest / 128);
+  }
+  return [...bytes, rest];
 }

@@ -2,6 +2,7 @@
 import type { Message } from '@bufbuild/protobuf';
 import {
   type AnyMessage,
+  type ControlPlaneMessage,
   type DiscoveryRequestBase,
   decode,
   type EncodedResource,
@@ -9,7 +10,9 @@ import {
   type FieldsOf,
   fromEncodedResource,
   fromRequestBase,
+  joinRepeated,
   type MessageOf,
+  once,
   type RequestBaseMessage,
   toEncodedResource,
   toRequestBase,
@@ -35,6 +38,8 @@ export interface DeltaResponse {
   readonly systemVersion: string;
   readonly resources: readonly DeltaResource[];
   readonly removed: readonly string[];
+  /** who answers, for people: Envoy shows it in its statistics */
+  readonly controlPlane?: string;
 }
 
 export interface DeltaCodecs {
@@ -51,22 +56,35 @@ interface RequestMessage extends RequestBaseMessage {
   resourceNamesUnsubscribe: string[];
   initialResourceVersions: Record<string, string>;
 }
+interface ResourceMessage extends Message {
+  name: string;
+  version: string;
+  resource?: AnyMessage;
+}
 interface ResponseMessage extends Message {
   typeUrl: string;
   nonce: string;
   systemVersionInfo: string;
   resources: { name: string; version: string; resource?: AnyMessage }[];
   removedResources: string[];
+  controlPlane?: ControlPlaneMessage;
 }
 
 export function createDeltaCodecs(messageOf: MessageOf): DeltaCodecs {
   const requestSchema = messageOf('envoy.service.discovery.v3.DeltaDiscoveryRequest');
   const responseSchema = messageOf('envoy.service.discovery.v3.DeltaDiscoveryResponse');
+  const resourceSchema = messageOf('envoy.service.discovery.v3.Resource');
+  const resourceBytes = once(({ name, version, resource }: DeltaResource) =>
+    encode<ResourceMessage>(resourceSchema, { name, version, resource: fromEncodedResource(resource) }),
+  );
   return {
     decodeDeltaRequest: (bytes) => toRequest(decode<RequestMessage>(requestSchema, bytes)),
     encodeDeltaRequest: (request) => encode<RequestMessage>(requestSchema, fromRequest(request)),
     decodeDeltaResponse: (bytes) => toResponse(decode<ResponseMessage>(responseSchema, bytes)),
-    encodeDeltaResponse: (response) => encode<ResponseMessage>(responseSchema, fromResponse(response)),
+    encodeDeltaResponse: ({ resources, ...head }) =>
+      joinRepeated(encode<ResponseMessage>(responseSchema, fromResponse({ ...head, resources: [] })), 2, [
+        ...resources.map(resourceBytes),
+      ]),
   };
 }
 
@@ -99,6 +117,7 @@ function toResponse(message: ResponseMessage): DeltaResponse {
       resource: toEncodedResource(resource),
     })),
     removed: message.removedResources,
+    ...(message.controlPlane && { controlPlane: message.controlPlane.identifier }),
   };
 }
 
@@ -113,5 +132,6 @@ function fromResponse(response: DeltaResponse): FieldsOf<ResponseMessage> {
       resource: fromEncodedResource(resource),
     })),
     removedResources: [...response.removed],
+    ...(response.controlPlane !== undefined && { controlPlane: { identifier: response.controlPlane } }),
   };
 }

@@ -2,13 +2,16 @@
 import type { Message } from '@bufbuild/protobuf';
 import {
   type AnyMessage,
+  type ControlPlaneMessage,
   type DiscoveryRequestBase,
   decode,
   type EncodedResource,
   encode,
   fromEncodedResource,
   fromRequestBase,
+  joinRepeated,
   type MessageOf,
+  once,
   type RequestBaseMessage,
   toEncodedResource,
   toRequestBase,
@@ -27,6 +30,8 @@ export interface SotwResponse {
   /** a digest of the whole state of the type */
   readonly version: string;
   readonly resources: readonly EncodedResource[];
+  /** who answers, for people: Envoy shows it in its statistics */
+  readonly controlPlane?: string;
 }
 
 export interface SotwCodecs {
@@ -47,11 +52,16 @@ interface ResponseMessage extends Message {
   nonce: string;
   versionInfo: string;
   resources: AnyMessage[];
+  controlPlane?: ControlPlaneMessage;
 }
 
 export function createSotwCodecs(messageOf: MessageOf): SotwCodecs {
   const requestSchema = messageOf('envoy.service.discovery.v3.DiscoveryRequest');
   const responseSchema = messageOf('envoy.service.discovery.v3.DiscoveryResponse');
+  const anySchema = messageOf('google.protobuf.Any');
+  const anyBytes = once((resource: EncodedResource) =>
+    encode<AnyMessage & Message>(anySchema, fromEncodedResource(resource)),
+  );
   return {
     decodeSotwRequest(bytes) {
       const message = decode<RequestMessage>(requestSchema, bytes);
@@ -64,15 +74,23 @@ export function createSotwCodecs(messageOf: MessageOf): SotwCodecs {
         versionInfo: request.version,
       }),
     decodeSotwResponse(bytes) {
-      const { typeUrl, nonce, versionInfo, resources } = decode<ResponseMessage>(responseSchema, bytes);
-      return { typeUrl, nonce, version: versionInfo, resources: resources.map(toEncodedResource) };
+      const message = decode<ResponseMessage>(responseSchema, bytes);
+      return {
+        typeUrl: message.typeUrl,
+        nonce: message.nonce,
+        version: message.versionInfo,
+        resources: message.resources.map(toEncodedResource),
+        ...(message.controlPlane && { controlPlane: message.controlPlane.identifier }),
+      };
     },
-    encodeSotwResponse: ({ typeUrl, nonce, version, resources }) =>
-      encode<ResponseMessage>(responseSchema, {
+    encodeSotwResponse({ typeUrl, nonce, version, resources, controlPlane }) {
+      const head = encode<ResponseMessage>(responseSchema, {
         typeUrl,
         nonce,
         versionInfo: version,
-        resources: resources.map(fromEncodedResource),
-      }),
+        ...(controlPlane !== undefined && { controlPlane: { identifier: controlPlane } }),
+      });
+      return joinRepeated(head, 2, resources.map(anyBytes));
+    },
   };
 }

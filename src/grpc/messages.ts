@@ -23,8 +23,9 @@ import { createPartsEncoder, type EncodeMessage } from './encode-parts.ts';
 import type { EncodedResource } from './messages-codec.ts';
 import { createDeltaCodecs, type DeltaCodecs } from './messages-delta.ts';
 import { createSotwCodecs, type SotwCodecs } from './messages-sotw.ts';
+import { createStatusCodecs, type StatusCodecs } from './messages-status.ts';
 
-export interface EnvoyMessages extends DeltaCodecs, SotwCodecs {
+export interface EnvoyMessages extends DeltaCodecs, SotwCodecs, StatusCodecs {
   /**
    * @param resource  canonical protobuf JSON with `@type` (with or without `type.googleapis.com/`)
    * @throws Failure internal  when the type is not loaded, or a field, an enum name or a value is wrong
@@ -56,6 +57,7 @@ export function loadEnvoyMessages(descriptorSet: URL = DESCRIPTOR_SET): EnvoyMes
     },
     ...createDeltaCodecs(messageOf),
     ...createSotwCodecs(messageOf),
+    ...createStatusCodecs(messageOf),
   };
 }
 

@@ -10,6 +10,8 @@ export interface PeerClaims {
   readonly enrolled: boolean;
   /** Whether the `node.id` of its first ADS message selects the node. */
   mayClaimNode(id: string): boolean;
+  /** Whether it may see the status of all nodes: it is an operator. */
+  mayInspect(): boolean;
   /** Whether its CheckRequests may name this service: a node asks for those that it serves. */
   mayAskFor(service: string): boolean;
 }
@@ -17,10 +19,16 @@ export interface PeerClaims {
 const ENROLLED: PeerClaims = Object.freeze({
   enrolled: true,
   mayClaimNode: () => true,
+  mayInspect: () => true,
   mayAskFor: () => true,
 });
 /** On a port that verifies nobody there is no node whose services could be compared. */
-const NOBODY: PeerClaims = Object.freeze({ ...ENROLLED, enrolled: false, mayClaimNode: () => false });
+const NOBODY: PeerClaims = Object.freeze({
+  ...ENROLLED,
+  enrolled: false,
+  mayClaimNode: () => false,
+  mayInspect: () => false,
+});
 
 /**
  * On a port that verifies no client certificates: whoever can open a connection from this machine is enrolled, and
@@ -51,12 +59,15 @@ const STRANGER: PeerClaims = Object.freeze({ ...NOBODY, mayAskFor: () => false }
 interface NodeCertificate {
   /** undefined: it names no node, or was revoked */
   nodeId(): string | undefined;
+  /** it names an operator */
+  readonly isOperator: boolean;
   readonly expiresAtMs: number;
 }
 
-const NO_NODE: NodeCertificate = { nodeId: () => undefined, expiresAtMs: 0 };
+const NO_NODE: NodeCertificate = { nodeId: () => undefined, isOperator: false, expiresAtMs: 0 };
 const MAX_SHOWN = 63;
 const NODE_ID = /^spiffe:\/\/([^/]+)\/node\/([^/]+)$/;
+const OPERATOR_ID = /^spiffe:\/\/([^/]+)\/operator\/[^/]+$/;
 
 /**
  * On a port that verifies client certificates, a node is what its certificate says, `spiffe://<trust domain>/node/<id>`
@@ -91,12 +102,13 @@ export function certificateClaims(trust: NodeTrust): (peer: string, certificate?
       told.set(certificate, what);
       logger.warn({ peer, node: nodeId, ...fields }, what);
     };
-    if (!enrolled) {
+    if (!enrolled && !node.isOperator) {
       const why = nodeId === undefined ? 'names no node' : holds ? 'is of no registered node' : 'has expired';
       tell(`a certificate ${why}: what its holder says of clients does not count`);
     }
     return {
       enrolled,
+      mayInspect: () => node.isOperator && clock.nowMs() < node.expiresAtMs,
       mayAskFor(service) {
         if (services?.includes(service) === true) return true;
         if (enrolled) tell('a node asks for a service that it does not serve', { service: shown(service) });
@@ -119,10 +131,17 @@ function readNodeCertificate(der: Uint8Array, { issued, trustDomain }: NodeTrust
   try {
     const { parsed, isOurs, nodeId } = issued.read(der);
     const expiresAtMs = parsed.validToDate.getTime();
-    if (isOurs) return { nodeId, expiresAtMs };
-    const [, domain, named] = NODE_ID.exec(spiffeIdOf(parsed) ?? '') ?? [];
-    const isTrusted = trustDomain === undefined || domain === trustDomain;
-    return { nodeId: () => (isTrusted ? named : undefined), expiresAtMs };
+    if (isOurs) return { nodeId, isOperator: false, expiresAtMs };
+    const spiffeId = spiffeIdOf(parsed) ?? '';
+    const isTrusted = (domain: string | undefined): boolean =>
+      domain !== undefined && (trustDomain === undefined || domain === trustDomain);
+    const [, nodeDomain, named] = NODE_ID.exec(spiffeId) ?? [];
+    const [, operatorDomain] = OPERATOR_ID.exec(spiffeId) ?? [];
+    return {
+      nodeId: () => (isTrusted(nodeDomain) ? named : undefined),
+      isOperator: isTrusted(operatorDomain),
+      expiresAtMs,
+    };
   } catch {
     return NO_NODE;
   }

@@ -129,41 +129,58 @@ export const grantSchema = Type.Object(
 );
 export type Grant = Static<typeof grantSchema>;
 
+export const NODE_KINDS = ['envoy', 'proxyless'] as const;
+
 export const nodeSchema = Type.Object(
   {
+    kind: Type.Optional(
+      Type.Enum([...NODE_KINDS], {
+        description:
+          'default: envoy; `proxyless`: a gRPC client that follows xDS itself (`xds:///SERVICE`); it is told where ' +
+          'its services are, and enforces nothing',
+      }),
+    ),
     services: Type.Array(nameSchema, { maxItems: 1000, uniqueItems: true }),
-    listener: Type.Object(
-      {
-        address: Type.String({ minLength: 1, maxLength: 253, description: 'IP address' }),
-        port: Type.Integer({ minimum: 1, maximum: 65535 }),
-        tls: Type.Optional(
-          Type.Object(
-            {
-              certificateFile: Type.String({ minLength: 1, description: 'path on the node' }),
-              privateKeyFile: Type.String({
-                minLength: 1,
-                description: 'path on the node; the key never leaves it',
-              }),
-              clientCaFile: Type.String({ minLength: 1, description: 'path on the node' }),
-              watchedFolder: Type.Optional(
-                Type.String({
+    listener: Type.Optional(
+      Type.Object(
+        {
+          address: Type.String({ minLength: 1, maxLength: 253, description: 'IP address' }),
+          port: Type.Integer({ minimum: 1, maximum: 65535 }),
+          tls: Type.Optional(
+            Type.Object(
+              {
+                certificateFile: Type.String({ minLength: 1, description: 'path on the node' }),
+                privateKeyFile: Type.String({
                   minLength: 1,
-                  description:
-                    'folder on the node in which a rename puts new files in place; left out: the folders of the files',
+                  description: 'path on the node; the key never leaves it',
                 }),
-              ),
-              clientCertificate: Type.Union([Type.Literal('optional'), Type.Literal('required')]),
-            },
-            { additionalProperties: false },
+                clientCaFile: Type.String({ minLength: 1, description: 'path on the node' }),
+                watchedFolder: Type.Optional(
+                  Type.String({
+                    minLength: 1,
+                    description:
+                      'folder on the node in which a rename puts new files in place; left out: the folders of the files',
+                  }),
+                ),
+                clientCertificate: Type.Union([Type.Literal('optional'), Type.Literal('required')]),
+              },
+              { additionalProperties: false },
+            ),
           ),
-        ),
-      },
-      { additionalProperties: false },
+        },
+        { additionalProperties: false },
+      ),
     ),
   },
   { additionalProperties: false },
 );
 export type Node = Static<typeof nodeSchema>;
+export type EnvoyNode = Node & { readonly listener: NonNullable<Node['listener']> };
+
+/** A proxyless node has no listener of its own. */
+export function isEnvoyNode(node: Node): node is EnvoyNode {
+  return node.kind !== 'proxyless' && node.listener !== undefined;
+}
 
 export const nodeGroupSchema = Type.Object(
   {

@@ -7,9 +7,7 @@ import type { RegistryView } from './view.ts';
 /** @param after  the registry with this node in it */
 export function nodeIssues(after: RegistryView, id: string, node: Node): readonly FailureIssue[] {
   const issues: FailureIssue[] = [];
-  if (!isPlainIp(node.listener.address)) {
-    issues.push({ pointer: '/listener/address', message: 'must be an IP address' });
-  }
+  issues.push(...listenerIssues(node));
   const own = new Set(node.services);
   const owners = new Map<string, string>();
   for (const name of after.servicesOfNode(id)) {
@@ -22,6 +20,16 @@ export function nodeIssues(after: RegistryView, id: string, node: Node): readonl
     for (const message of takePlaces(owners, name, service)) issues.push({ pointer, message });
   }
   return issues;
+}
+
+function listenerIssues({ kind, listener }: Node): readonly FailureIssue[] {
+  const pointer = '/listener';
+  if (kind === 'proxyless') {
+    return listener === undefined ? [] : [{ pointer, message: 'a proxyless node has none' }];
+  }
+  if (listener === undefined) return [{ pointer, message: 'is missing' }];
+  if (isPlainIp(listener.address)) return [];
+  return [{ pointer: `${pointer}/address`, message: 'must be an IP address' }];
 }
 
 /** @param after  the registry with this group in it */

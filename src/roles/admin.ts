@@ -11,6 +11,7 @@ import { deriveKey, type SigningKey } from '../journal/signing-key.ts';
 import { createPolicyAdministration } from '../policy/administration.ts';
 import type { Toolchain } from '../rego/toolchain.ts';
 import { buildBootstrap } from '../xds/bootstrap.ts';
+import { buildGrpcBootstrap } from '../xds/grpc-bootstrap.ts';
 import type { NodeStatus } from '../xds/node-status.ts';
 import { nodeAuthorities, openNodeIssuer } from './nodes.ts';
 import type { World } from './world.ts';
@@ -74,13 +75,16 @@ export async function createAdminRole({
     }),
     nodeStatus,
     progress,
-    bootstrapOf: (nodeId, protocol = 'delta') =>
-      buildBootstrap({
+    bootstrapOf(nodeId, protocol = 'delta') {
+      const kind = state.registry.view.node(nodeId)?.value.kind;
+      const build = kind === 'proxyless' ? buildGrpcBootstrap : buildBootstrap;
+      return build({
         nodeId,
         adsAddress: config.control.address,
         adsPort: controlPort,
         adsTls: config.control.tls && config.control.envoyTls,
         protocol,
-      }),
+      });
+    },
   });
 }

@@ -1,10 +1,12 @@
 /** Role `control`: tells Envoys what to run. */
+import { hostname } from 'node:os';
 import type { Config } from '../config/schema.ts';
 import { loadEnvoyMessages } from '../grpc/messages.ts';
 import { createGrpcServer } from '../grpc/server.ts';
 import { type AdsService, createAdsService } from '../xds/ads-service.ts';
 import type { BuildOptions, BuildResources } from '../xds/build.ts';
 import type { Place } from '../xds/cluster.ts';
+import { createCsdsService } from '../xds/csds-service.ts';
 import { announcedPlace } from './announce.ts';
 import { createAuthzPlaces } from './authz-places.ts';
 import { openPort } from './port.ts';
@@ -26,7 +28,7 @@ export function createControlRole(
   build?: BuildResources,
 ): ControlRole {
   const { clock, metrics, follower, state } = world;
-  const { envoyTls } = config.control;
+  const { envoyTls, rollout } = config.control;
   const logger = world.logger.child({ role: 'control' });
   const configured: Place = announcedPlace(config.authz, authzPort);
   const places = createAuthzPlaces({
@@ -46,19 +48,31 @@ export function createControlRole(
   });
   let buildOptions = optionsFor([]);
   const { tls, peerClaims } = openPort('control', config.control, { ...world, logger });
+  const messages = loadEnvoyMessages();
   const ads = createAdsService({
     registry: state.registry.view,
     position: () => follower.position(),
     onApplied: (listener) => follower.onApplied(listener),
     peerClaims,
-    messages: loadEnvoyMessages(),
+    messages,
     buildOptions: () => buildOptions,
     ...(build === undefined ? {} : { build }),
     clock,
     logger,
     metrics,
+    ...(rollout && {
+      limits: { staging: { batch: rollout.batch, ackMs: rollout.ackSeconds * 1_000 } },
+    }),
+    identifier: `chancery/${hostname()}`,
   });
-  const server = createGrpcServer(config.control, [ads.service], logger, tls, world.door('control'));
+  const status = createCsdsService({
+    messages,
+    nodeIds: () => state.registry.view.nodes().map(({ name }) => name),
+    clientsOf: (id) => ads.clientsOf(id),
+    peerClaims,
+    logger,
+  });
+  const server = createGrpcServer(config.control, [ads.service, status], logger, tls, world.door('control'));
   return {
     ads,
     async listen() {

@@ -35,6 +35,7 @@ const nodeSchema = Type.Object({
     }),
   ),
   trouble: Type.Optional(text()),
+  halt: Type.Optional(Type.Object({ node: text(), reason: text() })),
   leftAtMs: Type.Optional(Type.Integer({ minimum: 0 })),
 });
 const pageSchema = Type.Array(nodeSchema);
@@ -55,7 +56,7 @@ export function toHead({ epoch, seq }: Place): string {
 
 /** @param at  where the process was before `progress` was asked for. @returns JSON, shorter than a value may be */
 export function toNodeText(id: string, progress: NodeProgress, at: Place): string {
-  const { connected, applied, offered, refusal, trouble, leftAtMs } = progress;
+  const { connected, applied, offered, refusal, trouble, halt, leftAtMs } = progress;
   const seqOf = (place: Place | undefined) => place && (place.seq >= at.seq ? true : place.seq);
   const texts = TEXT_LENGTHS.map((length) => {
     const cut = (value: string): string => value.slice(0, length).toWellFormed();
@@ -67,6 +68,7 @@ export function toNodeText(id: string, progress: NodeProgress, at: Place): strin
       offered: seqOf(offered),
       refusal: refusal && { ...refusal, names, reason: cut(refusal.reason) },
       trouble: trouble === undefined ? undefined : cut(trouble),
+      halt: halt && { ...halt, reason: cut(halt.reason) },
       leftAtMs,
     });
   });

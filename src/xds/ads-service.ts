@@ -53,10 +53,12 @@ export interface AdsDeps extends SessionsDeps {
     certificate?: Uint8Array,
   ) => { mayClaimNode(id: string): boolean };
   readonly limits?: Partial<AdsLimits>;
+  /** what nodes show of who configures them; default: Chancery */
+  readonly identifier?: string;
 }
 
 export interface AdsService
-  extends Pick<NodeSessions, 'nodeStatus' | 'nodeProgress' | 'seenNodes' | 'rebuildAll'> {
+  extends Pick<NodeSessions, 'nodeStatus' | 'nodeProgress' | 'seenNodes' | 'rebuildAll' | 'clientsOf'> {
   readonly service: GrpcService;
   /** Ends every stream; nodes come back to another process. */
   close(): void;
@@ -71,7 +73,7 @@ interface Method<Request> {
 }
 
 export function createAdsService(deps: AdsDeps): AdsService {
-  const { messages, logger } = deps;
+  const { messages, logger, identifier: controlPlane = 'chancery' } = deps;
   const limits: AdsLimits = { ...DEFAULT_LIMITS, ...deps.limits };
   const openCalls = new Set<ByteStream>();
   const streamsLevel = deps.metrics.gauge('chancery_xds_streams', 'Streams of nodes');
@@ -149,13 +151,18 @@ export function createAdsService(deps: AdsDeps): AdsService {
   const delta: Method<DeltaRequest> = {
     variant: deltaVariant,
     decode: (bytes) => messages.decodeDeltaRequest(bytes),
-    encode: ({ version, ...push }) => messages.encodeDeltaResponse({ ...push, systemVersion: version }),
+    encode: ({ version, ...push }) =>
+      messages.encodeDeltaResponse({ ...push, systemVersion: version, controlPlane }),
   };
   const sotw: Method<SotwRequest> = {
     variant: sotwVariant,
     decode: (bytes) => messages.decodeSotwRequest(bytes),
     encode: ({ resources, ...push }) =>
-      messages.encodeSotwResponse({ ...push, resources: resources.map(({ resource }) => resource) }),
+      messages.encodeSotwResponse({
+        ...push,
+        resources: resources.map(({ resource }) => resource),
+        controlPlane,
+      }),
   };
 
   return {
@@ -166,6 +173,7 @@ export function createAdsService(deps: AdsDeps): AdsService {
     nodeStatus: (id) => sessions.nodeStatus(id),
     nodeProgress: (id) => sessions.nodeProgress(id),
     seenNodes: () => sessions.seenNodes(),
+    clientsOf: (id) => sessions.clientsOf(id),
     rebuildAll: () => sessions.rebuildAll(),
     close() {
       sessions.end();

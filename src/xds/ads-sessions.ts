@@ -7,6 +7,7 @@ import { Failure } from '../core/failure.ts';
 import type { Position } from '../core/position.ts';
 import type { ByteStream } from '../grpc/byte-service.ts';
 import type { EnvoyMessages } from '../grpc/messages.ts';
+import type { ClientStatus, ResourceStatus } from '../grpc/messages-status.ts';
 import type { Applied } from '../journal/fold.ts';
 import type { RegistryView } from '../registry/state.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -16,9 +17,12 @@ import type { AdsVariant, Push } from './ads-variant.ts';
 import { type BuildOptions, type BuildResources, buildResources } from './build.ts';
 import { createNodeStatuses, type NodeStatus, UNKNOWN_NODE } from './node-status.ts';
 import { createRefusals, type Refusals } from './refusals.ts';
+import { resourceStatuses } from './resource-status.ts';
+import { RESOURCE_TYPES, resourceTypeOf } from './resource-types.ts';
 import { type LeftStream, type NodeProgress, progressOf } from './rollout.ts';
-import type { Snapshot } from './snapshot.ts';
+import { NO_RESOURCES, type Snapshot } from './snapshot.ts';
 import { createSnapshots, type QuietWindow } from './snapshots.ts';
+import { createStaging, type StagingOptions } from './staging.ts';
 
 export interface SessionLimits extends StreamLimits {
   /** of one node; one more ends the oldest */
@@ -26,6 +30,8 @@ export interface SessionLimits extends StreamLimits {
   /** how long a push waits for the ACK of an earlier step */
   readonly holdMs: number;
   readonly window: QuietWindow;
+  /** left out: a change goes to all nodes at once */
+  readonly staging?: StagingOptions;
 }
 
 export interface SessionsDeps {
@@ -53,6 +59,8 @@ export interface NodeSessions {
   nodeProgress(id: string): NodeProgress | undefined;
   /** Nodes that have a stream, or had one since this process runs. */
   seenNodes(): readonly string[];
+  /** What each stream of a node has of each resource; where it has no stream, what it was offered last. */
+  clientsOf(id: string): readonly ClientStatus[];
   /** Builds for every node anew; what comes out the same is not sent. */
   rebuildAll(): void;
   /** Follows no changes any more. */
@@ -96,10 +104,12 @@ export function createNodeSessions(
     build: deps.build ?? buildResources,
     window: limits.window,
     connected: () => sessions.keys(),
-    onSnapshot: (id, snapshot) => {
-      refusals.get(id)?.keep(snapshot);
-      for (const { stream } of sessions.get(id) ?? []) stream.offer(snapshot);
-    },
+    onSnapshot: (id, snapshot) => staging.changed(id, snapshot),
+  });
+  const staging = createStaging(limits.staging, (id, snapshot) => {
+    refusals.get(id)?.keep(snapshot);
+    for (const { stream } of sessions.get(id) ?? []) stream.offer(snapshot);
+    return progressOfNode(id).refusal?.reason;
   });
 
   const unfollow = deps.onApplied(({ changed }) => {
@@ -115,6 +125,7 @@ export function createNodeSessions(
     statuses.delete(id);
     left.delete(id);
     refusals.delete(id);
+    staging.forget(id);
   };
 
   const eventsOf = (id: string): Omit<StreamEvents, 'inSync' | 'recalled'> => ({
@@ -128,6 +139,7 @@ export function createNodeSessions(
       logger.warn({ node: id, type, version, names, reason }, 'a node refused a configuration');
       const at = new Date(clock.nowMs()).toISOString();
       statuses.updateType(id, type, { lastNack: { version, names, reason, at } });
+      staging.refused(id, reason);
     },
   });
 
@@ -148,6 +160,7 @@ export function createNodeSessions(
         ...eventsOf(nodeId),
         inSync: (snapshot) => {
           session.applied = snapshot;
+          staging.synced(nodeId, snapshot);
         },
         recalled: () => {
           session.applied ??= leftWith;
@@ -163,7 +176,8 @@ export function createNodeSessions(
     for (const oldest of ofNode.slice(0, Math.max(0, ofNode.length + 1 - limits.maxStreamsPerNode))) {
       refuse(oldest.call, new Failure('overloaded', 'newer streams of this node have taken its place'));
     }
-    const snapshot = snapshots.of(nodeId);
+    const newest = snapshots.of(nodeId);
+    const snapshot = newest && staging.opened(nodeId, newest);
     statuses.update(nodeId, { connected: true });
     if (snapshot) {
       known.keep(snapshot);
@@ -182,6 +196,7 @@ export function createNodeSessions(
       return;
     }
     sessions.delete(nodeId);
+    staging.left(nodeId);
     if (registry.node(nodeId)) {
       statuses.update(nodeId, { connected: false });
       left.set(nodeId, { applied: session.applied, atMs: clock.nowMs() });
@@ -197,7 +212,8 @@ export function createNodeSessions(
       })),
       left: left.get(id),
       remembered: refusals.get(id),
-      offered: snapshots.offered(id),
+      offered: staging.offered(id) ?? snapshots.offered(id),
+      halt: staging.haltOf(id),
       heldThrough: (snapshot) => snapshots.heldThrough(id, snapshot),
       trouble: snapshots.trouble(id),
       types: (statuses.get(id) ?? UNKNOWN_NODE).types,
@@ -212,9 +228,31 @@ export function createNodeSessions(
     };
   };
 
+  const clientsOf = (id: string): readonly ClientStatus[] => {
+    const { types } = statuses.get(id) ?? UNKNOWN_NODE;
+    const withReason = (resource: ResourceStatus): ResourceStatus => {
+      const type = resourceTypeOf(resource.typeUrl);
+      const nack = type && types[type].lastNack;
+      if (resource.config !== 'error' || nack === undefined) return resource;
+      return {
+        ...resource,
+        error: { version: resource.version, reason: nack.reason, atMs: Date.parse(nack.at) },
+      };
+    };
+    const ofNode = sessions.get(id) ?? [];
+    if (ofNode.length === 0)
+      return [{ nodeId: id, scope: '', resources: resourcesOf(snapshots.offered(id)) }];
+    return ofNode.map(({ stream, call }, index) => ({
+      nodeId: id,
+      scope: `stream ${index + 1}, ${call.getPeer()}`,
+      resources: stream.resources().map(withReason),
+    }));
+  };
+
   return {
     open,
     close,
+    clientsOf,
     nodeStatus: (id) => (registry.node(id) === undefined ? undefined : statusOf(id)),
     nodeProgress: (id) => (registry.node(id) === undefined ? undefined : progressOfNode(id)),
     seenNodes: () => [...new Set([...sessions.keys(), ...left.keys()])],
@@ -222,8 +260,16 @@ export function createNodeSessions(
     end() {
       unfollow();
       snapshots.close();
+      staging.close();
     },
   };
+}
+
+/** Of a node without a stream. */
+function resourcesOf(offered: Snapshot | undefined): readonly ResourceStatus[] {
+  return RESOURCE_TYPES.flatMap((type) =>
+    resourceStatuses(type, undefined, offered?.types[type] ?? NO_RESOURCES),
+  );
 }
 
 /** The same for a node that there is not as for one that this peer is not. */

@@ -5,9 +5,11 @@
  * Until then nothing is sent and the newest state wins.
  */
 import { Failure } from '../core/failure.ts';
+import type { ResourceStatus } from '../grpc/messages-status.ts';
 import type { AdsVariant, Push } from './ads-variant.ts';
 import { currentStep, nextStep, type PushPlan, shownBy, startPlan } from './push-plan.ts';
 import { type Answered, createRefusals, type Refusals, type Said } from './refusals.ts';
+import { resourceStatuses } from './resource-status.ts';
 import { RESOURCE_TYPES, type ResourceType, resourceTypeOf, TYPE_URLS } from './resource-types.ts';
 import { NO_RESOURCES, type ResourceSet, type Snapshot, systemVersion, versionsOf } from './snapshot.ts';
 import {
@@ -58,6 +60,8 @@ export interface AdsStream<Request> {
   drained(): void;
   /** types of which it refuses what it is offered now */
   refused(): readonly ResourceType[];
+  /** what it has of each resource that it should have or asks for */
+  resources(): readonly ResourceStatus[];
   close(): void;
 }
 
@@ -286,6 +290,10 @@ export function createAdsStream<Request extends { readonly typeUrl: string }>(
       drive();
     },
     refused: () => (plan === undefined ? [] : refusedOf(plan.to, channels)),
+    resources: () =>
+      RESOURCE_TYPES.flatMap((type) =>
+        resourceStatuses(type, channels.get(TYPE_URLS[type])?.state, plan?.to.types[type] ?? NO_RESOURCES),
+      ),
     close: releaseHold,
   };
 }

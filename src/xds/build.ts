@@ -1,13 +1,15 @@
 /** State and node in, resources out: pure, deterministic, as canonical protobuf JSON. */
+import { Failure } from '../core/failure.ts';
 import type { JsonObject } from '../core/json.ts';
-import type { Node, Service } from '../registry/model.ts';
+import { isEnvoyNode, type Node, type Service } from '../registry/model.ts';
 import type { Recorded } from '../registry/objects.ts';
 import { subjectsOf } from '../registry/subjects.ts';
 import type { RegistryView } from '../registry/view.ts';
 import { type Authz, authzResources } from './authz-cluster.ts';
 import { serviceCluster, serviceEndpoints } from './cluster.ts';
 import { nodeListener } from './listener.ts';
-import type { ResourceType } from './resource-types.ts';
+import { proxylessResources } from './proxyless.ts';
+import type { NodeResources } from './resource-types.ts';
 import { type RoutedService, routeTable } from './route-table.ts';
 import { listenerSecrets } from './secrets.ts';
 
@@ -17,9 +19,6 @@ export interface BuildOptions {
   readonly asOfMs: number;
 }
 
-/** Each resource carries `@type`. */
-export type NodeResources = Readonly<Record<ResourceType, readonly JsonObject[]>>;
-
 export type BuildResources = (
   view: RegistryView,
   node: Recorded<Node>,
@@ -28,6 +27,9 @@ export type BuildResources = (
 
 export const buildResources: BuildResources = (view, { name: id, value: node }, options) => {
   const routed = view.servicesOfNode(id).flatMap((name) => routedService(view, name, options.asOfMs));
+  if (node.kind === 'proxyless')
+    return proxylessResources(routed.filter(({ status }) => status.state === 'enabled'));
+  if (!isEnvoyNode(node)) throw new Failure('snapshot_inconsistent', 'the node has no listener');
   // one that is disabled keeps its cluster: enabling it again is a change of routes alone
   const forwarded = routed.filter(({ status }) => status.state !== 'closed');
   const authz = authzResources(options.authz);

@@ -4,8 +4,7 @@
  */
 import type { FailureIssue } from '../core/failure.ts';
 import { isJsonObject, type Json, type JsonObject } from '../core/json.ts';
-import type { NodeResources } from './build.ts';
-import { RESOURCE_TYPES } from './resource-types.ts';
+import { type NodeResources, RESOURCE_TYPES } from './resource-types.ts';
 
 export function consistencyIssues(resources: NodeResources): readonly FailureIssue[] {
   const clusters = new Set(resources.cluster.map((cluster) => textAt(cluster, 'name')));
@@ -13,9 +12,10 @@ export function consistencyIssues(resources: NodeResources): readonly FailureIss
     .filter((cluster) => cluster['type'] === 'EDS')
     .map((cluster) => textAt(cluster, 'edsClusterConfig', 'serviceName'));
   const problems = [
-    ...RESOURCE_TYPES.flatMap((type) => duplicates(type, resources[type])),
+    ...RESOURCE_TYPES.flatMap((type) => duplicates(type, resources[type] ?? [])),
     ...difference('endpoints', edsNames, names(resources.endpoints, 'clusterName')),
     ...missingSecrets(resources),
+    ...missingFilters(resources),
     ...difference('routes', routeNames(resources.listener), names(resources.routes, 'name')),
     ...routedClusters(resources.routes)
       .filter((name) => !clusters.has(name))
@@ -61,18 +61,30 @@ function missingSecrets({ cluster, listener, secrets }: NodeResources): readonly
     .map((name) => `secret "${name}" is missing`);
 }
 
+/** A filter that comes by discovery has the name of its resource; without it the listener answers 500. */
+function missingFilters({ listener, extensions = [] }: NodeResources): readonly string[] {
+  const filters = membersOf(listener, (key) => key === 'httpFilters').filter(isJsonObject);
+  const present = names(extensions, 'name');
+  return filters
+    .filter((filter) => 'configDiscovery' in filter && !present.includes(textAt(filter, 'name')))
+    .map((filter) => `extensions "${textAt(filter, 'name')}" is missing`);
+}
+
 function routedClusters(routes: readonly JsonObject[]): readonly string[] {
   return [...new Set(valuesOf(routes, 'cluster'))];
 }
 
 function duplicateAddresses(listeners: readonly JsonObject[]): readonly string[] {
   const seen = new Set<string>();
-  return listeners.flatMap((listener) => {
-    const address = JSON.stringify(listener['address'] ?? null);
-    if (seen.has(address)) return [`two listeners have the address ${address}`];
-    seen.add(address);
-    return [];
-  });
+  // the listener of a gRPC client binds none
+  return listeners
+    .filter((listener) => 'address' in listener)
+    .flatMap((listener) => {
+      const address = JSON.stringify(listener['address'] ?? null);
+      if (seen.has(address)) return [`two listeners have the address ${address}`];
+      seen.add(address);
+      return [];
+    });
 }
 
 /** Every text under a key of this name, at any depth. */

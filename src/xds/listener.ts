@@ -4,7 +4,7 @@
  * No access rule lives here: a changed listener drains its connections, changed routes do not.
  */
 import type { JsonObject } from '../core/json.ts';
-import type { Node } from '../registry/model.ts';
+import type { EnvoyNode } from '../registry/model.ts';
 import { extAuthzFilter } from './ext-authz-filter.ts';
 import {
   EXT_AUTHZ_FILTER,
@@ -19,9 +19,9 @@ import { RBAC_DENIES_ALL } from './rbac.ts';
 import { TYPE_URLS, typeUrl } from './resource-types.ts';
 import { secretOverAds } from './secrets.ts';
 
-type Tls = NonNullable<Node['listener']['tls']>;
+type Tls = NonNullable<EnvoyNode['listener']['tls']>;
 
-export function nodeListener({ listener }: Node, authzTimeoutMs: number): JsonObject {
+export function nodeListener({ listener }: EnvoyNode, authzTimeoutMs: number): JsonObject {
   const { address, port, tls } = listener;
   return {
     '@type': TYPE_URLS.listener,

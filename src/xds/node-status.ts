@@ -1,6 +1,6 @@
 /** What is known of each node: connected or not, what was sent, what it has accepted, what it has refused and why. */
 import type { Position } from '../core/position.ts';
-import type { ResourceType } from './resource-types.ts';
+import { ofEachType, type ResourceType } from './resource-types.ts';
 
 /** Enough of a position to say how far: the digest does not travel between processes. */
 export type Place = Pick<Position, 'epoch' | 'seq'>;
@@ -31,7 +31,7 @@ export interface NodeStatus {
 
 export const UNKNOWN_NODE: NodeStatus = {
   connected: false,
-  types: { cluster: {}, secrets: {}, endpoints: {}, listener: {}, routes: {} },
+  types: ofEachType(() => ({})),
 };
 
 /** One entry per registered node: replaced as a whole, bounded by the registry. */

@@ -24,3 +24,22 @@ export const envoyTlsSchema = Type.Object(
   { additionalProperties: false, description: 'files on the nodes, for those gRPC ports that have `tls`' },
 );
 export type EnvoyTls = Static<typeof envoyTlsSchema>;
+
+/** A change goes to some nodes first. */
+export const stagingSchema = Type.Object(
+  {
+    batch: Type.Integer({ minimum: 1, maximum: 1_000, description: 'nodes that a change goes to first' }),
+    ackSeconds: Type.Integer({
+      minimum: 1,
+      maximum: 600,
+      default: 30,
+      description: 'in which they must have accepted it',
+    }),
+  },
+  {
+    additionalProperties: false,
+    description:
+      'a change goes to a few nodes, and to the others when these have accepted it; a refusal halts it until the next ' +
+      'change. What may take access away goes to all at once, and so do endpoints. Left out: all at once',
+  },
+);

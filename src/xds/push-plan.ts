@@ -1,6 +1,6 @@
 /**
  * The order in which a stream goes from one snapshot to the next: what is new or changed as clusters, secrets,
- * endpoints, listeners, routes; then what is gone, users before what they used. Each step waits for the ACK of the one before.
+ * endpoints, filters, runtime, listeners, routes; then what is gone, users before what they used. Each step waits for the ACK of the one before.
  *
  * Pure: a plan and a type in, what that type may show now out.
  */
@@ -14,13 +14,21 @@ interface Step {
 
 const STEPS: readonly Step[] = [
   ...RESOURCE_TYPES.map((type) => ({ type, removes: false })),
-  ...(['listener', 'routes', 'cluster', 'endpoints', 'secrets'] as const).map((type) => ({
-    type,
-    removes: true,
-  })),
+  ...(['listener', 'routes', 'extensions', 'runtime', 'cluster', 'endpoints', 'secrets'] as const).map(
+    (type) => ({
+      type,
+      removes: true,
+    }),
+  ),
 ];
 /** Of these a client sees only what it names. */
-const BY_NAME: ReadonlySet<ResourceType> = new Set(['secrets', 'endpoints', 'routes']);
+const BY_NAME: ReadonlySet<ResourceType> = new Set([
+  'secrets',
+  'endpoints',
+  'extensions',
+  'runtime',
+  'routes',
+]);
 
 /** What a type shows; undefined: nothing may be said of it yet. */
 export interface Shown {

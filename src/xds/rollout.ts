@@ -9,6 +9,7 @@ import { type NodeStatus, type Place, UNKNOWN_NODE } from './node-status.ts';
 import type { Refusals } from './refusals.ts';
 import type { ResourceType } from './resource-types.ts';
 import type { Snapshot } from './snapshot.ts';
+import type { Halt } from './staging.ts';
 
 /** What a node does not take. */
 export interface Refusal {
@@ -33,6 +34,8 @@ export interface NodeProgress {
   readonly refusal?: Refusal;
   /** why what the journal says now cannot be built for it */
   readonly trouble?: string;
+  /** why what the journal says now is withheld from it: another node, and what that one said */
+  readonly halt?: Halt;
   /** when its last stream ended, epoch ms; undefined: it has one, or never had one here */
   readonly leftAtMs?: number;
 }
@@ -41,6 +44,7 @@ export interface NodeProgress {
  * - `applied`: it has accepted what the journal says at this entry or later, connected or not
  * - `refused`: it runs what it had before (NACK)
  * - `failed`: what it should have cannot be built; it runs what it had before
+ * - `halted`: it waits, since a node that had the change first has refused it or has not answered
  * - `pending`: it has been told, or is about to be
  * - `disconnected`: it has no stream, and what it had is older
  * - `unknown`: no control process can be heard
@@ -49,6 +53,7 @@ export const NODE_ROLLOUT_STATES = [
   'applied',
   'refused',
   'failed',
+  'halted',
   'pending',
   'disconnected',
   'unknown',
@@ -61,6 +66,7 @@ export function rolloutStateOf(progress: NodeProgress | undefined, seq: number):
   if (applied !== undefined && applied.seq >= seq) return 'applied';
   if (!connected) return 'disconnected';
   if (offered !== undefined && offered.seq >= seq) return refusal === undefined ? 'pending' : 'refused';
+  if (progress.halt !== undefined) return 'halted';
   return trouble === undefined ? 'pending' : 'failed';
 }
 
@@ -88,12 +94,13 @@ export interface NodeFacts {
   /** up to where a snapshot says what the journal says */
   readonly heldThrough: (snapshot: Snapshot) => Position;
   readonly trouble: string | undefined;
+  readonly halt?: Halt | undefined;
   readonly types: NodeStatus['types'];
 }
 
 /** With several streams (a hot restart) the node is where the slowest is. */
 export function progressOf(facts: NodeFacts): NodeProgress {
-  const { streams, left, offered, heldThrough, trouble } = facts;
+  const { streams, left, offered, heldThrough, trouble, halt } = facts;
   const accepted = streams.length > 0 ? streams.map(({ applied }) => applied) : [left?.applied];
   const applied = slowest(accepted.map((snapshot) => snapshot && heldThrough(snapshot)));
   const refusal = refusalOf(facts);
@@ -103,6 +110,7 @@ export function progressOf(facts: NodeFacts): NodeProgress {
     ...(offered && { offered: heldThrough(offered) }),
     ...(refusal && { refusal }),
     ...(trouble !== undefined && { trouble }),
+    ...(halt && { halt }),
     ...(streams.length === 0 && left && { leftAtMs: left.atMs }),
   };
 }
@@ -120,12 +128,14 @@ export function joinProgress(all: readonly NodeProgress[]): NodeProgress | undef
   const offered = slowest(connected.map((each) => each.offered));
   const refusal = connected.find((each) => each.refusal)?.refusal;
   const trouble = connected.find((each) => each.trouble !== undefined)?.trouble;
+  const halt = connected.find((each) => each.halt)?.halt;
   return {
     connected: true,
     ...(applied && { applied }),
     ...(offered && { offered }),
     ...(refusal && { refusal }),
     ...(trouble !== undefined && { trouble }),
+    ...(halt && { halt }),
   };
 }
 

@@ -4,7 +4,7 @@
  */
 import { canonicalIp } from '../core/ip-address.ts';
 import type { Json, JsonObject } from '../core/json.ts';
-import type { Node } from '../registry/model.ts';
+import type { EnvoyNode } from '../registry/model.ts';
 import { AUTHZ_AUTHORITIES, AUTHZ_CERTIFICATE, LISTENER_AUTHORITIES, LISTENER_CERTIFICATE } from './names.ts';
 import type { EnvoyTls } from './options.ts';
 import { TYPE_URLS } from './resource-types.ts';
@@ -51,7 +51,7 @@ export function authoritiesSecret(
   };
 }
 
-export function listenerSecrets({ listener: { tls } }: Node): readonly JsonObject[] {
+export function listenerSecrets({ listener: { tls } }: EnvoyNode): readonly JsonObject[] {
   if (tls === undefined) return [];
   const { clientCaFile: caFile, ...files } = tls;
   return [

@@ -8,14 +8,15 @@ import type { JsonObject } from '../core/json.ts';
 import type { Position } from '../core/position.ts';
 import type { EnvoyMessages } from '../grpc/messages.ts';
 import type { EncodedResource } from '../grpc/messages-codec.ts';
-import type { NodeResources } from './build.ts';
 import { consistencyIssues } from './consistency.ts';
-import { RESOURCE_TYPES, type ResourceType } from './resource-types.ts';
+import { type NodeResources, ofEachType, RESOURCE_TYPES, type ResourceType } from './resource-types.ts';
 
 export interface SnapshotResource {
   readonly name: string;
   readonly version: string;
   readonly resource: EncodedResource;
+  /** what it was made of */
+  readonly source: JsonObject;
 }
 
 export type ResourceSet = ReadonlyMap<string, SnapshotResource>;
@@ -34,7 +35,7 @@ export const NO_RESOURCES: ResourceSet = new Map();
 export function createSnapshot(
   resources: NodeResources,
   position: Position,
-  encode: EnvoyMessages['encodeResource'],
+  encode: (resource: JsonObject) => SnapshotResource,
 ): Snapshot {
   const issues: readonly FailureIssue[] = consistencyIssues(resources);
   if (issues.length > 0) {
@@ -42,17 +43,8 @@ export function createSnapshot(
     throw new Failure('snapshot_inconsistent', said, { issues });
   }
   const set = (type: ResourceType): ResourceSet =>
-    new Map(resources[type].map((resource) => [nameOf(resource), toSnapshotResource(resource, encode)]));
-  return {
-    position,
-    types: {
-      cluster: set('cluster'),
-      secrets: set('secrets'),
-      endpoints: set('endpoints'),
-      listener: set('listener'),
-      routes: set('routes'),
-    },
-  };
+    new Map((resources[type] ?? []).map((resource) => [nameOf(resource), encode(resource)]));
+  return { position, types: ofEachType(set) };
 }
 
 /** ClusterLoadAssignment is the one type whose name is not `name`. */
@@ -81,12 +73,17 @@ export function sameResources(a: Snapshot, b: Snapshot): boolean {
   );
 }
 
-function toSnapshotResource(resource: JsonObject, encode: EnvoyMessages['encodeResource']): SnapshotResource {
+/** @throws Failure internal  when it cannot be encoded */
+export function toSnapshotResource(
+  resource: JsonObject,
+  encode: EnvoyMessages['encodeResource'],
+): SnapshotResource {
   const encoded = encode(resource);
   return {
     name: nameOf(resource),
     version: shorten(sha256(encoded.typeUrl, '\0', encoded.bytes)),
     resource: encoded,
+    source: resource,
   };
 }
 

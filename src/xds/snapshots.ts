@@ -5,10 +5,8 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Clock } from '../core/clock.ts';
 import { Failure } from '../core/failure.ts';
-import type { JsonObject } from '../core/json.ts';
 import type { Position } from '../core/position.ts';
 import type { EnvoyMessages } from '../grpc/messages.ts';
-import type { EncodedResource } from '../grpc/messages-codec.ts';
 import type { ChangedKey } from '../journal/fold.ts';
 import { EMPTY_HEAD } from '../journal/journal.ts';
 import { nodesReached } from '../registry/reach.ts';
@@ -16,6 +14,7 @@ import type { RegistryView } from '../registry/state.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Count, Metrics } from '../telemetry/metrics.ts';
 import type { BuildOptions, BuildResources } from './build.ts';
+import { encodeOnce } from './encode-once.ts';
 import { createExpiries, nextEndOf } from './expiries.ts';
 import { createSnapshot, type Snapshot } from './snapshot.ts';
 
@@ -66,7 +65,13 @@ export function createSnapshots(deps: SnapshotsDeps): Snapshots {
   /** the same of those that others have taken the place of */
   let replacedAt = new WeakMap<Snapshot, Position>();
   const troubles = new Map<string, string>();
-  const encode = encodeOnce(deps.messages);
+  const encode = encodeOnce(
+    deps.messages,
+    deps.metrics.counter(
+      'chancery_xds_resources_encoded_total',
+      'Resources that were encoded: one that several nodes have counts once',
+    ),
+  );
   const failures: Count = deps.metrics.counter(
     'chancery_xds_snapshot_failures_total',
     'Snapshots that could not be built; the last good one stays',
@@ -189,15 +194,5 @@ export function createSnapshots(deps: SnapshotsDeps): Snapshots {
       clearTimeout(quiet);
       expiries.close();
     },
-  };
-}
-
-/** What many nodes share is one object, and is encoded once. */
-function encodeOnce(messages: EnvoyMessages): EnvoyMessages['encodeResource'] {
-  const encoded = new WeakMap<JsonObject, EncodedResource>();
-  return (resource) => {
-    const known = encoded.get(resource) ?? messages.encodeResource(resource);
-    encoded.set(resource, known);
-    return known;
   };
 }

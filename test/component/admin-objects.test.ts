@@ -273,6 +273,8 @@ describe('a node', () => {
       types: {
         cluster: {},
         secrets: {},
+        extensions: {},
+        runtime: {},
         endpoints: {},
         listener: {},
         routes: { sentVersion: 'v2', ackedVersion: 'v1', lastNack },

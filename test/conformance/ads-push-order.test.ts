@@ -214,7 +214,7 @@ describe('a client that comes back with all its types at once', () => {
 describe('a type that we do not serve', () => {
   it('is answered: the name does not exist', () => {
     const story = aStream();
-    const typeUrl = 'type.googleapis.com/envoy.service.runtime.v3.Runtime';
+    const typeUrl = 'type.googleapis.com/envoy.config.route.v3.ScopedRouteConfiguration';
     story.request('cluster', { typeUrl, subscribe: ['key'] });
     expect(story.news()).toEqual([`${typeUrl} -key`]);
   });

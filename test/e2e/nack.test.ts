@@ -28,7 +28,7 @@ describe.each(ADS_PROTOCOLS)('a node that refuses its routes (%s, mTLS)', (proto
       mtls: true,
       build: (view, node, options) => {
         const built = buildResources(view, node, options);
-        const isSpoilt = spoiling && node.value.listener.port === ports.bad;
+        const isSpoilt = spoiling && node.value.listener?.port === ports.bad;
         return isSpoilt ? { ...built, routes: built.routes.map(withBadRoutes) } : built;
       },
     });

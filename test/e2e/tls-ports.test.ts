@@ -63,7 +63,7 @@ describe('a real Envoy over mTLS', () => {
       logger: log.logger,
       build: (view, node, options) => {
         const built = buildResources(view, node, options);
-        const shown = spoilt.get(node.value.listener.port);
+        const shown = spoilt.get(node.value.listener?.port ?? 0);
         return shown === undefined ? built : showing(built, shown);
       },
     });

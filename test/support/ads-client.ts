@@ -15,6 +15,8 @@ export interface AdsClient<Request = DeltaRequest, Response = DeltaResponse> {
   next(): Promise<Response>;
   /** how many responses wait to be taken */
   waiting(): number;
+  /** of all responses so far */
+  receivedBytes(): number;
   /** the status that ended the stream */
   ended(): Promise<{ code: number; details: string }>;
   halfClose(): void;
@@ -61,7 +63,11 @@ function openClient<Request, Response>(
   );
   const responses: Response[] = [];
   let status: { code: number; details: string } | undefined;
-  stream.on('data', (bytes: Uint8Array) => responses.push(decode(bytes)));
+  let received = 0;
+  stream.on('data', (bytes: Uint8Array) => {
+    received += bytes.byteLength;
+    responses.push(decode(bytes));
+  });
   stream.on('error', () => {});
   stream.on('status', ({ code, details }) => {
     status = { code, details };
@@ -75,6 +81,7 @@ function openClient<Request, Response>(
       return responses.shift() as Response;
     },
     waiting: () => responses.length,
+    receivedBytes: () => received,
     ended: () => eventually('the stream ends', () => status, 10_000),
     halfClose: () => void stream.end(),
     close() {

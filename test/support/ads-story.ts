@@ -1,7 +1,7 @@
 import { type AdsStream, createAdsStream } from '../../src/xds/ads-stream.ts';
 import type { AdsVariant, Push } from '../../src/xds/ads-variant.ts';
 import { createRefusals, type Refusals } from '../../src/xds/refusals.ts';
-import { type ResourceType, TYPE_URLS } from '../../src/xds/resource-types.ts';
+import { ofEachType, type ResourceType, TYPE_URLS } from '../../src/xds/resource-types.ts';
 import type { ResourceSet, Snapshot } from '../../src/xds/snapshot.ts';
 
 /** name → version */
@@ -17,18 +17,12 @@ export function aSnapshot(types: Partial<Record<ResourceType, Versions>>): Snaps
     new Map(
       Object.entries(versions).map(([name, version]) => [
         name,
-        { name, version, resource: { typeUrl: 'x', bytes: new Uint8Array() } },
+        { name, version, resource: { typeUrl: 'x', bytes: new Uint8Array() }, source: {} },
       ]),
     );
   return {
     position: { epoch: 1, seq: positions, digest: `sha256:${'0'.repeat(64)}` },
-    types: {
-      cluster: set(types.cluster),
-      secrets: set(types.secrets),
-      endpoints: set(types.endpoints),
-      listener: set(types.listener),
-      routes: set(types.routes),
-    },
+    types: ofEachType((type) => set(types[type])),
   };
 }
 

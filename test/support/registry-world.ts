@@ -3,7 +3,7 @@ import type { JsonObject } from '../../src/core/json.ts';
 import type { Position } from '../../src/core/position.ts';
 import type { Applied, FoldedEntry } from '../../src/journal/fold.ts';
 import type { Draft } from '../../src/journal/journal.ts';
-import type { Grant, Node, Service } from '../../src/registry/model.ts';
+import type { EnvoyNode, Grant, Service } from '../../src/registry/model.ts';
 import type { App, Group, Member } from '../../src/registry/parties.ts';
 import { createRegistry, type RegistryView } from '../../src/registry/state.ts';
 
@@ -87,6 +87,6 @@ export function aGroup(members: readonly string[], change: Partial<Group> = {}):
   };
 }
 
-export function aNode(services: readonly string[], change: Partial<Node['listener']> = {}): Node {
+export function aNode(services: readonly string[], change: Partial<EnvoyNode['listener']> = {}): EnvoyNode {
   return { services: [...services], listener: { address: '127.0.0.1', port: 10000, ...change } };
 }

@@ -1,13 +1,13 @@
 import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Node } from '../../src/registry/model.ts';
+import type { EnvoyNode } from '../../src/registry/model.ts';
 import { createAuthority, type Leaf, type LeafOptions, type TestAuthority } from './certificates.ts';
 import type { ClientTls } from './http-request.ts';
 
 /** An authority, and the files that a TLS listener reads on its node. */
 export interface TlsFiles {
-  readonly listener: NonNullable<Node['listener']['tls']>;
+  readonly listener: NonNullable<EnvoyNode['listener']['tls']>;
   /** what a client shows whose certificate says this; without options it shows none */
   client(options?: LeafOptions): Promise<ClientTls>;
   remove(): Promise<void>;

@@ -115,6 +115,18 @@ describe('a peer with a certificate', () => {
     ]);
   });
 
+  it.each([
+    ['an operator', ['spiffe://example.test/operator/ann'], 0, true],
+    ['an operator of another trust domain', ['spiffe://other.test/operator/ann'], 0, false],
+    ['an operator that has expired', ['spiffe://example.test/operator/ann'], 25, false],
+    ['a node', [EDGE], 0, false],
+    ['something below an operator', ['spiffe://example.test/operator/ann/x'], 0, false],
+    ['an operator and a node', ['spiffe://example.test/operator/ann', EDGE], 0, false],
+  ])('of %s decides who may inspect the nodes', async (_, uris, hoursLater, may) => {
+    const { claims } = await claimsOf({ uris }, { nowMs: Date.now() + hoursLater * 3_600_000 });
+    expect([claims.mayInspect(), claims.enrolled && may]).toEqual([may, false]);
+  });
+
   it('may claim nothing without one', () => {
     const { logger } = recordLog();
     const claims = certificateClaims({
@@ -126,6 +138,7 @@ describe('a peer with a certificate', () => {
     expect(claims('127.0.0.1:4711').enrolled).toBe(false);
     expect(claims('unix:/run/x.sock').mayClaimNode('edge')).toBe(false);
     expect(claims('127.0.0.1:4711').mayAskFor('orders')).toBe(false);
+    expect(claims('127.0.0.1:4711').mayInspect()).toBe(false);
   });
 });
 

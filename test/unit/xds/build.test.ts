@@ -2,11 +2,11 @@ import { describe, expect, it } from 'vitest';
 import type { JsonObject } from '../../../src/core/json.ts';
 import { loadEnvoyMessages } from '../../../src/grpc/messages.ts';
 import { putGrant, putNode, putService } from '../../../src/registry/commit.ts';
-import type { Grant, Node, Service } from '../../../src/registry/model.ts';
+import type { EnvoyNode, Grant, Service } from '../../../src/registry/model.ts';
 import type { Authz } from '../../../src/xds/authz-cluster.ts';
 import { buildResources } from '../../../src/xds/build.ts';
 import { consistencyIssues } from '../../../src/xds/consistency.ts';
-import { createSnapshot, sameResources } from '../../../src/xds/snapshot.ts';
+import { createSnapshot, sameResources, toSnapshotResource } from '../../../src/xds/snapshot.ts';
 import { aGrant, aNode, aService, createRegistryWorld } from '../../support/registry-world.ts';
 
 const OPTIONS = { authz: { places: [{ address: '127.0.0.1', port: 9191 }], timeoutMs: 250 }, asOfMs: 0 };
@@ -30,7 +30,7 @@ interface VirtualHost {
 function build(
   services: Readonly<Record<string, Service>>,
   grants: Readonly<Record<string, Readonly<Record<string, Grant>>>> = {},
-  listener: Partial<Node['listener']> = {},
+  listener: Partial<EnvoyNode['listener']> = {},
 ) {
   const world = createRegistryWorld();
   const { view } = world;
@@ -49,6 +49,7 @@ function build(
   return { resources, hosts, route, position: world.position() };
 }
 
+const encoded = (resource: JsonObject) => toSnapshotResource(resource, messages.encodeResource);
 const policy = (change: Partial<Service> = {}) => aService({ access: 'policy', policy: 'p', ...change });
 const op = (id: string, path: string, method = 'GET') => ({ id, method, path });
 
@@ -408,7 +409,7 @@ describe('a snapshot', () => {
   it('encodes strictly and has the same versions whenever it is built', () => {
     const [one, two] = [world(), world()];
     const snapshots = [one, two].map(({ resources, position }) =>
-      createSnapshot(resources, position, messages.encodeResource),
+      createSnapshot(resources, position, encoded),
     );
     expect(sameResources(snapshots[0]!, snapshots[1]!)).toBe(true);
     expect([...snapshots[0]!.types.endpoints.keys()]).toEqual(['chancery-authz', 'service.a', 'service.b']);
@@ -434,9 +435,7 @@ describe('a snapshot', () => {
       'a route names the cluster "service.b", which is not there',
       'a route names the cluster "service.a", which is not there',
     ]);
-    expect(() => createSnapshot(inconsistent, position, messages.encodeResource)).toThrow(
-      /snapshot_inconsistent/,
-    );
+    expect(() => createSnapshot(inconsistent, position, encoded)).toThrow(/snapshot_inconsistent/);
   });
 
   it('is refused when a name or an address is there twice', () => {
@@ -483,7 +482,7 @@ describe('the authorizer', () => {
         })),
       },
     });
-    expect(() => createSnapshot(two!, node.position, messages.encodeResource)).not.toThrow();
+    expect(() => createSnapshot(two!, node.position, encoded)).not.toThrow();
   });
 
   it('has the names of its certificates in the spelling in which Envoy reads them, and never none', () => {
@@ -502,7 +501,7 @@ describe('the authorizer', () => {
   it('may be a Unix socket', () => {
     const built = of({ places: [{ address: 'unix:/run/authz.sock', port: 0 }], timeoutMs: 100 });
     expect(JSON.stringify(built.endpoints[0])).toContain('"address":{"pipe":{"path":"/run/authz.sock"}}');
-    expect(() => createSnapshot(built, node.position, messages.encodeResource)).not.toThrow();
+    expect(() => createSnapshot(built, node.position, encoded)).not.toThrow();
   });
 
   it('that says NOT_SERVING is never asked, not even when it is the last', () => {

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { sha256 } from '../../../src/core/digest.ts';
 import type { Position } from '../../../src/core/position.ts';
 import { UNKNOWN_NODE } from '../../../src/xds/node-status.ts';
+import { ofEachType } from '../../../src/xds/resource-types.ts';
 import {
   joinProgress,
   type NodeFacts,
@@ -14,13 +15,7 @@ import { NO_RESOURCES, type Snapshot } from '../../../src/xds/snapshot.ts';
 const at = (seq: number): Position => ({ epoch: 1, seq, digest: sha256(`${seq}`) });
 const snapshot = (seq: number): Snapshot => ({
   position: at(seq),
-  types: {
-    cluster: NO_RESOURCES,
-    secrets: NO_RESOURCES,
-    endpoints: NO_RESOURCES,
-    listener: NO_RESOURCES,
-    routes: NO_RESOURCES,
-  },
+  types: ofEachType(() => NO_RESOURCES),
 });
 const refusal = {
   type: 'listener',
