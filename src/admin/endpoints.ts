@@ -3,6 +3,8 @@ import type { TSchema } from 'typebox';
 import { issuerSchema } from '../identity/model.ts';
 import { policySourceSchema } from '../policy/source.ts';
 import { grantSchema, nodeSchema, serviceSchema, settingsSchema } from '../registry/model.ts';
+import { agentEndpoints } from './agent-endpoints.ts';
+import { agentConfigurationSchema, proofSchema } from './agent-schemas.ts';
 import { answeredOnce } from './changes.ts';
 import type { AdminDeps } from './deps.ts';
 import type { Endpoint } from './endpoint.ts';
@@ -40,6 +42,7 @@ export function endpointsOf(deps: AdminDeps): readonly Endpoint[] {
     ...registryEndpoints({ ...deps, isPolicy }),
     ...issuerEndpoints(deps),
     ...enrolmentEndpoints(deps),
+    ...agentEndpoints(deps),
     ...tokenEndpoints(deps),
     ...journalEndpoints(deps),
     ...rolloutEndpoints(deps),
@@ -57,6 +60,8 @@ export const components: Readonly<Record<string, TSchema>> = {
   EnrolmentToken: enrolmentTokenSchema,
   CertificateRequest: certificateRequestSchema,
   NodeCertificate: nodeCertificateSchema,
+  AgentConfiguration: agentConfigurationSchema,
+  Proof: proofSchema,
   Settings: settingsSchema,
   Issuer: issuerSchema,
   PolicySource: policySourceSchema,

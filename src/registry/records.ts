@@ -5,6 +5,7 @@
  * So a checkpoint has one order, without sorting.
  */
 import type { Digest } from '../core/digest.ts';
+import type { Position } from '../core/position.ts';
 import type { ChangedKey } from '../journal/fold.ts';
 import type { Grant, Node, Service, Settings } from './model.ts';
 
@@ -23,12 +24,16 @@ export type Recorded<T> = {
   readonly at: string;
 };
 
+type Place = Pick<Position, 'epoch' | 'seq'>;
+
 export class RegistryRecords {
   readonly services = new Map<string, Recorded<Service>>();
   /** by service and id */
   readonly grants = new Map<string, Map<string, Recorded<Grant>>>();
   readonly nodes = new Map<string, Recorded<Node>>();
   settings: Recorded<Settings> | undefined;
+  /** `service/<name>` and `node/<id>` → the last entry that changed it; a grant that comes or goes changes its service */
+  readonly changes = new Map<string, Place>();
   /** by service and subject, so that asking costs nothing however many there are */
   readonly #grantsBySubject = new Map<string, Map<string, Map<string, Grant>>>();
   readonly #nodesByService = new Map<string, Set<string>>();
@@ -67,6 +72,26 @@ export class RegistryRecords {
   deleteNode(id: string): void {
     this.#unindexNode(id);
     this.nodes.delete(id);
+  }
+
+  /** Of what is gone nothing is kept: no node may name it. */
+  noteChange(key: ChangedKey, { epoch, seq }: Place): void {
+    const [kind, name = ''] = key.split('/');
+    if (kind === 'settings') return;
+    const changed = `${kind === 'node' ? 'node' : 'service'}/${name}`;
+    const isThere = kind === 'node' ? this.nodes.has(name) : this.services.has(name);
+    if (isThere) putLast(this.changes, changed, { epoch, seq });
+    else this.changes.delete(changed);
+  }
+
+  /** The last entry that changed what a node is told. @returns undefined  for no node */
+  lastChangeOf(id: string): Place | undefined {
+    const services = this.nodes.get(id)?.value.services ?? [];
+    const places = services.map((service) => this.changes.get(`service/${service}`));
+    return places.reduce(
+      (a, b) => (b && (a === undefined || b.seq > a.seq) ? b : a),
+      this.changes.get(`node/${id}`),
+    );
   }
 
   grantsOfSubject(service: string, spiffe: string): Iterable<Grant> {

@@ -14,7 +14,7 @@ import {
 } from './model.ts';
 import { type Recorded, RegistryRecords } from './records.ts';
 
-export const REGISTRY_SECTION = { name: 'registry', version: 1 } as const;
+export const REGISTRY_SECTION = { name: 'registry', version: 2 } as const;
 
 const serviceRecord = Type.Object({ name: nameSchema, value: serviceSchema, ...placeMembers });
 const grantRecord = Type.Object({ name: nameSchema, value: grantSchema, ...placeMembers });
@@ -25,20 +25,31 @@ const settingsRecord = Type.Object({
   ...placeMembers,
 });
 
-const typeOnly = Type.Object({ type: Type.Enum(['service', 'grant', 'node', 'settings']) });
+const typeOnly = Type.Object({ type: Type.Enum(['service', 'grant', 'node', 'settings', 'change']) });
 const anyService = Type.Object({ record: serviceRecord });
 const anyGrant = Type.Object({ service: nameSchema, record: grantRecord });
 const anyNode = Type.Object({ record: nodeRecord });
 const anySettings = Type.Object({ record: settingsRecord });
+const anyChange = Type.Object({
+  of: Type.String(),
+  epoch: Type.Integer({ minimum: 0 }),
+  seq: Type.Integer({ minimum: 1 }),
+});
 
-/** Settings, services, nodes, then grants by service; each in order of seq. */
+/** Settings, services, nodes, then grants by service, then what changed when; each in order of seq. */
 export function captureRegistry({
   settings,
   services,
   nodes,
   grants,
+  changes,
 }: RegistryRecords): Iterable<JsonObject> {
-  const present = { settings, services: [...services.values()], nodes: [...nodes.values()] };
+  const present = {
+    settings,
+    services: [...services.values()],
+    nodes: [...nodes.values()],
+    changes: [...changes],
+  };
   // a map of maps has an order of its own that tells of grants which are gone
   const names = [...grants.keys()].sort();
   return toRecords({
@@ -52,15 +63,17 @@ interface Captured {
   readonly services: readonly Recorded<Service>[];
   readonly nodes: readonly Recorded<Node>[];
   readonly grants: readonly (readonly [string, readonly Recorded<Grant>[]])[];
+  readonly changes: readonly (readonly [string, { readonly epoch: number; readonly seq: number }])[];
 }
 
-function* toRecords({ settings, services, nodes, grants }: Captured): Generator<JsonObject> {
+function* toRecords({ settings, services, nodes, grants, changes }: Captured): Generator<JsonObject> {
   if (settings !== undefined) yield { type: 'settings', record: settings };
   for (const record of services) yield { type: 'service', record };
   for (const record of nodes) yield { type: 'node', record };
   for (const [service, ofService] of grants) {
     for (const record of ofService) yield { type: 'grant', service, record };
   }
+  for (const [of, place] of changes) yield { type: 'change', of, ...place };
 }
 
 /** @throws Failure store_mismatch */
@@ -85,6 +98,11 @@ function restoreOne(captured: JsonObject, records: RegistryRecords): void {
     case 'node':
       records.putNode(expectRecord(anyNode, captured, name).record);
       return;
+    case 'change': {
+      const { of, epoch, seq } = expectRecord(anyChange, captured, name);
+      records.changes.set(of, { epoch, seq });
+      return;
+    }
     case 'settings':
       records.settings = expectRecord(anySettings, captured, name).record;
       return;

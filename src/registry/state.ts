@@ -5,6 +5,7 @@
 import type { Static, TSchema } from 'typebox';
 import { isOfForm } from '../core/compiled-check.ts';
 import { Failure } from '../core/failure.ts';
+import type { Position } from '../core/position.ts';
 import type { ChangedKey, FoldedEntry, Reducer } from '../journal/fold.ts';
 import type { EntryKind } from '../journal/kinds.ts';
 import { BODIES } from './bodies.ts';
@@ -26,6 +27,11 @@ export interface RegistryView {
   nodes(): readonly Recorded<Node>[];
   /** ids of the nodes that name the service */
   nodesOfService(name: string): readonly string[];
+  /**
+   * The last entry that changed the node, a service of it or a grant of such a service: the same on every process, and
+   * after a restart. undefined: not registered
+   */
+  lastChangeOf(nodeId: string): Pick<Position, 'epoch' | 'seq'> | undefined;
   /** undefined: never put */
   settings(): Recorded<Settings> | undefined;
 }
@@ -42,7 +48,12 @@ export function createRegistry(): Registry {
   return {
     reducer: {
       kinds: Object.keys(BODIES) as RegistryKind[],
-      apply: (entry) => (isRegistryKind(entry.kind) ? [APPLY[entry.kind](entry, records)] : []),
+      apply(entry) {
+        if (!isRegistryKind(entry.kind)) return [];
+        const key = APPLY[entry.kind](entry, records);
+        records.noteChange(key, entry);
+        return [key];
+      },
       section: {
         ...REGISTRY_SECTION,
         capture: () => captureRegistry(records),
@@ -67,6 +78,7 @@ export function createRegistry(): Registry {
       node: (id) => records.nodes.get(id),
       nodes: () => byName(records.nodes),
       nodesOfService: (name) => [...records.nodesOfService(name)].sort(),
+      lastChangeOf: (nodeId) => records.lastChangeOf(nodeId),
       settings: () => records.settings,
     },
   };

@@ -5,12 +5,18 @@ import type { Recorded, RegistryView } from '../registry/state.ts';
 import { type Authz, authzResources } from './authz-cluster.ts';
 import { serviceCluster, serviceEndpoints } from './cluster.ts';
 import { nodeListener } from './listener.ts';
+import type { Place } from './node-status.ts';
+import { probeHost } from './probe-route.ts';
 import type { ResourceType } from './resource-types.ts';
 import { type RoutedService, routeTable } from './route-table.ts';
 import { listenerSecrets } from './secrets.ts';
 
 export interface BuildOptions {
   readonly authz: Authz;
+  /** the longest life of a stream; left out: as long as it likes */
+  readonly maxStreamSeconds?: number;
+  /** of the last change that concerns the node: what its probe answers; left out: it has none */
+  readonly position?: Place;
 }
 
 /** Each resource carries `@type`. */
@@ -20,13 +26,14 @@ export type BuildResources = (view: RegistryView, node: Node, options: BuildOpti
 
 export const buildResources: BuildResources = (view, node, options) => {
   const routed = routedServices(view, node);
+  const { position } = options;
   const authz = authzResources(options.authz);
   return {
     cluster: [authz.cluster, ...routed.map(({ service }) => shared(service).cluster)],
     secrets: [...authz.secrets, ...listenerSecrets(node)],
     endpoints: [authz.endpoints, ...routed.map(({ service }) => shared(service).endpoints)],
-    listener: [nodeListener(node, options.authz.timeoutMs)],
-    routes: [routeTable(routed)],
+    listener: [nodeListener(node, options.authz.timeoutMs, options.maxStreamSeconds)],
+    routes: [routeTable(routed, position && [probeHost(position, node.listener.address)])],
   };
 };
 

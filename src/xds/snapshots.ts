@@ -106,7 +106,8 @@ export function createSnapshots(deps: SnapshotsDeps): Snapshots {
       return;
     }
     try {
-      const resources = deps.build(registry, node, deps.buildOptions());
+      const position = registry.lastChangeOf(id);
+      const resources = deps.build(registry, node, { ...deps.buildOptions(), ...(position && { position }) });
       replace(id, createSnapshot(resources, deps.position(), encode));
     } catch (error) {
       const failure = Failure.from(error, 'snapshot_inconsistent');
