@@ -45,31 +45,36 @@ export async function runCommand(flags: RunFlags, stop: AbortSignal): Promise<nu
   // what enrolment has trusted, unless told otherwise: it must be known while Chancery is away
   const ca = flags.caFile === undefined ? identity.authorities : readAuthorities(flags.caFile);
   const url = parseUrl(flags.url);
-  void keepRenewed(flags, path, stop);
+  const over = new AbortController();
+  void keepRenewed(flags, path, AbortSignal.any([stop, over.signal]));
   const prefixed =
     (write: (line: string) => void) =>
     (line: string): void =>
       write(`node ${flags.id}: ${line}`);
-  await runNode(
-    {
-      contact: createContact({ url, ca, node: flags.id, folder }),
-      kept: openKeptConfiguration({ path, node: flags.id, folder, nowMs: () => Date.now() }),
-      identity: () => folder.current(),
-      envoy: {
-        binary,
-        folder: join(path, 'envoy'),
-        concurrency,
-        adminPort,
-        onLine: (line) => complain(`envoy: ${line}`),
+  try {
+    await runNode(
+      {
+        contact: createContact({ url, ca, node: flags.id, folder }),
+        kept: openKeptConfiguration({ path, node: flags.id, folder, nowMs: () => Date.now() }),
+        identity: () => folder.current(),
+        envoy: {
+          binary,
+          folder: join(path, 'envoy'),
+          concurrency,
+          adminPort,
+          onLine: (line) => complain(`envoy: ${line}`),
+        },
+        say: prefixed(say),
+        complain: prefixed(complain),
+        random: systemRandom,
+        nowMs: () => Date.now(),
+        lookMs: LOOK_MS,
       },
-      say: prefixed(say),
-      complain: prefixed(complain),
-      random: systemRandom,
-      nowMs: () => Date.now(),
-      lookMs: LOOK_MS,
-    },
-    stop,
-  );
+      stop,
+    );
+  } finally {
+    over.abort();
+  }
   return 0;
 }
 

@@ -49,6 +49,7 @@ async function launch(
   bootstrapFile: string,
   epoch: number,
   identity: readonly string[],
+  parent?: ChildProcess,
 ): Promise<RunningEnvoy> {
   const { binary, folder, concurrency, onLine } = options;
   const addressFile = join(folder, `admin-address-${epoch}`);
@@ -93,9 +94,11 @@ async function launch(
     },
     async replace(nextBootstrapFile) {
       const baseId = readFileSync(join(folder, 'base-id'), 'utf8').trim();
-      return launch(options, nextBootstrapFile, epoch + 1, ['--base-id', baseId]);
+      return launch(options, nextBootstrapFile, epoch + 1, ['--base-id', baseId], child);
     },
-    stop: () => child.stop(),
+    async stop() {
+      await Promise.all([child.stop(), parent?.stop()]);
+    },
   };
 }
 

@@ -24,9 +24,7 @@ export function isAdsReachable(bootstrap: JsonObject): Promise<boolean> {
   const host = at(address, 'socketAddress', 'address');
   const port = at(address, 'socketAddress', 'portValue');
   const to =
-    typeof path === 'string'
-      ? { path }
-      : { host: typeof host === 'string' ? host : '', port: Number(port) };
+    typeof path === 'string' ? { path } : { host: typeof host === 'string' ? host : '', port: Number(port) };
   return new Promise((resolve) => {
     const socket = createConnection({ ...to, timeout: CONNECT_MS });
     const end = (reachable: boolean): void => {

@@ -7,7 +7,7 @@ import type { Listener } from './contact.ts';
 
 export interface ProbeOptions {
   readonly listener: Listener;
-  /** shown to a listener that asks for a client certificate. PEM */
+  /** shown to a listener that lets nobody in without a client certificate, and then it must trust it. PEM */
   readonly identity: { readonly certificate: string; readonly privateKey: string } | undefined;
   /** of the proxy: each has its rules, and takes new ones a moment after the other */
   readonly workers?: number;
@@ -38,8 +38,13 @@ async function ask(
   identity: ProbeOptions['identity'],
 ): Promise<AnswerHere> {
   const here = ANY_ADDRESSES.includes(address) ? (isIPv6(address) ? '::1' : '127.0.0.1') : address;
+  const question = { address: here, port, tls, host: PROBE_HOST, path: PROBE_PATH };
   try {
-    return await askHere({ address: here, port, tls, ...identity, host: PROBE_HOST, path: PROBE_PATH });
+    // a listener refuses a certificate that it does not trust, and may be content without one
+    return await askHere(question).catch((error: unknown) => {
+      if (!tls || identity === undefined) throw error;
+      return askHere({ ...question, ...identity });
+    });
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new Failure('deadline_exceeded', `the listener does not answer: ${why}`, { cause });

@@ -36,7 +36,9 @@ export interface EnrolledEdge {
 
 export async function startEnrolledEdge(...set: readonly string[]): Promise<EnrolledEdge> {
   await using undo = new AsyncDisposableStack();
-  const folder = undo.adopt(await mkdtemp(join(tmpdir(), 'chancery-edge-')), (it) => rm(it, { recursive: true }));
+  const folder = undo.adopt(await mkdtemp(join(tmpdir(), 'chancery-edge-')), (it) =>
+    rm(it, { recursive: true }),
+  );
   const port: PortFiles = undo.adopt(await createPortFiles(), (it) => it.remove());
   const instance: Instance = undo.adopt(await initInstance(), (it) => it.remove());
   const upstream = undo.adopt(await startUpstream(), (it) => it.close());
@@ -86,7 +88,10 @@ export async function startEnrolledEdge(...set: readonly string[]): Promise<Enro
       await serve.stop();
     },
     async enrol(id) {
-      const issued = await client.POST('/v1/nodes/{id}/enrolment-tokens', { params: { path: { id } }, body: {} });
+      const issued = await client.POST('/v1/nodes/{id}/enrolment-tokens', {
+        params: { path: { id } },
+        body: {},
+      });
       const tokenFile = join(folder, `${id}.token`);
       await writeFile(tokenFile, issued.data?.token ?? '', { mode: 0o600 });
       const out = join(folder, id);
