@@ -198,7 +198,8 @@ describe('a node that is run by `chancery node run`', () => {
     expect(await end(agent)).toBe(0);
     await edge.stopServing();
     const good = await readFile(keptFile());
-    for (const at of [good.indexOf('200'), good.indexOf('alice'), good.indexOf('"v":1'), good.length - 3]) {
+    // of the text in between `node-configuration.test.ts` changes each
+    for (const at of [good.indexOf('alice'), good.length - 3]) {
       const bad = Buffer.from(good);
       bad[at] = (bad[at] ?? 0) ^ 1;
       await writeFile(keptFile(), bad);
