@@ -2,6 +2,7 @@
 import { createConnection } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { expectForwarded, expectRefused } from '../support/counted.ts';
+import { untilEnforced } from '../support/enforced.ts';
 import { type EnvoyProcess, freePort } from '../support/envoy-process.ts';
 import { eventually } from '../support/eventually.ts';
 import { connectHttp2, type Http2Connection } from '../support/http-connection.ts';
@@ -99,12 +100,6 @@ describe('the rows of the domain', () => {
     envoy.get(`/config_dump?resource=${resource}`);
   const routesVersion = async (envoy: EnvoyProcess): Promise<string> =>
     /"version_info": "([^"]+)"/.exec(await dump(envoy, 'dynamic_route_configs'))?.[1] ?? '';
-  const acknowledged = (id: string) =>
-    eventually(`${id} has acknowledged`, async () => {
-      const { data } = await stack.client.GET('/v1/nodes/{id}/status', { params: { path: { id } } });
-      const { epoch, seq } = stack.app.world.follower.position();
-      return data?.appliedPosition === `${epoch}.${seq}`;
-    });
   const isBound = (address: string, port: number): Promise<boolean> =>
     new Promise((resolve) => {
       const socket = createConnection({ host: address, port });
@@ -179,24 +174,28 @@ describe('the rows of the domain', () => {
     return undefined;
   });
 
-  row('E4', 'an endpoint that leaves under load fails no request, and gets none after its ACK', async () => {
-    const leaving = more[1];
-    const { ca, certificate = '', privateKey = '' } = hospitalTls;
-    const load = startOpenLoop({
-      ...{ port: ports.cro, path: '/v1/moving/x', ca, certificate, privateKey, perSecond: 200 },
-      next: () => ({ method: 'GET', status: 200 }),
-    });
-    await eventually('all three are asked', () => (leaving?.count() ?? 0) > 20);
-    await stack.putService('moving', { prefix: '/v1/moving', endpoints: endpoints(2) });
-    await acknowledged('ss-cro');
-    const hits = leaving?.count();
-    const others = stack.upstream.count();
-    await eventually('the others go on', () => stack.upstream.count() > others + 100);
-    const counts = await load.stop();
-    expect(counts).toMatchObject({ expected: counts.sent, others: {}, dropped: 0 });
-    expect(leaving?.count()).toBe(hits);
-    return `${counts.sent} requests`;
-  });
+  row(
+    'E4',
+    'an endpoint that leaves under load fails no request, and gets none once that is acknowledged and enforced',
+    async () => {
+      const leaving = more[1];
+      const { ca, certificate = '', privateKey = '' } = hospitalTls;
+      const load = startOpenLoop({
+        ...{ port: ports.cro, path: '/v1/moving/x', ca, certificate, privateKey, perSecond: 200 },
+        next: () => ({ method: 'GET', status: 200 }),
+      });
+      await eventually('all three are asked', () => (leaving?.count() ?? 0) > 20);
+      await stack.putService('moving', { prefix: '/v1/moving', endpoints: endpoints(2) });
+      await untilEnforced(stack, 'ss-cro', { address: '127.0.0.1', port: ports.cro, tls: true });
+      const hits = leaving?.count();
+      const others = stack.upstream.count();
+      await eventually('the others go on', () => stack.upstream.count() > others + 100);
+      const counts = await load.stop();
+      expect(counts).toMatchObject({ expected: counts.sent, others: {}, dropped: 0 });
+      expect(leaving?.count()).toBe(hits);
+      return `${counts.sent} requests`;
+    },
+  );
 
   row('E5', 'rules, then the policy, then the router; what is denied reaches no back end', async () => {
     const listener = await dump(cro, 'dynamic_listeners');

@@ -2,8 +2,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { probePosition } from '../../src/node/probe.ts';
 import { createAuthority, type TestAuthority } from '../support/certificates.ts';
+import { untilEnforced } from '../support/enforced.ts';
 import { type EnvoyProcess, freePort } from '../support/envoy-process.ts';
 import { eventually } from '../support/eventually.ts';
 import { sendRequest } from '../support/http-request.ts';
@@ -84,20 +84,7 @@ describe('a hundred changes under 200 requests a second', () => {
   ];
   const endpoints = (both: boolean) =>
     [stack.upstream, ...(both ? [leaving] : [])].map((each) => ({ address: '127.0.0.1', port: each.port }));
-  const head = () => stack.app.world.follower.position();
-  /** accepted, and met by requests */
-  const enforced = async (): Promise<void> => {
-    const { epoch, seq } = stack.app.world.state.registry.view.lastChangeOf('edge') ?? head();
-    await eventually('it is acknowledged', async () => {
-      const { data } = await stack.client.GET('/v1/nodes/{id}/status', { params: { path: { id: 'edge' } } });
-      return Number(data?.appliedPosition?.split('.')[1] ?? 0) >= seq;
-    });
-    const listener = { address: '127.0.0.1', port, tls: true };
-    await eventually('it is enforced', async () => {
-      const position = await probePosition({ listener, identity: undefined });
-      return position === `${epoch}.${seq}`;
-    });
-  };
+  const enforced = () => untilEnforced(stack, 'edge', { address: '127.0.0.1', port, tls: true });
   const change = async (kind: string, round: number): Promise<void> => {
     const odd = round % 2 === 1;
     if (kind === 'policy') await stack.release('mark', revisions[odd ? 1 : 0] ?? '');
@@ -132,7 +119,9 @@ describe('a hundred changes under 200 requests a second', () => {
     }
     await enforced();
     const counts = await load.stop();
-    process.stdout.write(`${JSON.stringify({ case: 'hundred-changes', changes, ...counts, lateHits })}\n`);
+    process.stdout.write(
+      `${JSON.stringify({ case: 'hundred-changes', row: 'B2', changes, ...counts, lateHits })}\n`,
+    );
 
     expect(changes).toBe(100);
     expect(counts.others).toEqual({});
