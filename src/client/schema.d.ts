@@ -639,18 +639,9 @@ export interface components {
                 notBefore: string;
                 /** @description place in the journal of the last change that concerns the node: <epoch>.<seq> */
                 position: string;
-                /** @description what the node has accepted, as protobuf JSON */
+                /** @description what the node has accepted, by type, as protobuf JSON; of keys the names of files only */
                 resources: {
-                    /** @description envoy.config.cluster.v3.Cluster */
-                    cluster: Record<string, never>[];
-                    /** @description envoy.config.endpoint.v3.ClusterLoadAssignment */
-                    endpoints: Record<string, never>[];
-                    /** @description envoy.config.listener.v3.Listener */
-                    listener: Record<string, never>[];
-                    /** @description envoy.config.route.v3.RouteConfiguration */
-                    routes: Record<string, never>[];
-                    /** @description envoy.extensions.transport_sockets.tls.v3.Secret: names of files, and no key */
-                    secrets: Record<string, never>[];
+                    [key: string]: Record<string, never>[];
                 };
                 /** @description Ed25519, base64url */
                 signature: string;
