@@ -1,6 +1,8 @@
 import { cp, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createClient } from '../../src/client/client.ts';
+import { createTlsFetch } from '../../src/client/tls-fetch.ts';
 import { type EnrolledEdge, startEnrolledEdge } from '../support/enrolled-edge.ts';
 import { freePort } from '../support/envoy-process.ts';
 import { eventually } from '../support/eventually.ts';
@@ -152,6 +154,29 @@ describe('a node that is run by `chancery node run`', () => {
     );
     expect((await stat(keptFile())).mode & 0o777).toBe(0o600);
     expect(await readFile(keptFile(), 'utf8')).not.toContain('PRIVATE KEY');
+  });
+
+  it('is told and believed nothing of another node', async () => {
+    const [certificate, privateKey, ca] = await Promise.all(
+      ['certificate', 'private-key', 'authorities'].map((name) =>
+        readFile(join(out, 'current', `${name}.pem`), 'utf8'),
+      ),
+    );
+    if (certificate === undefined || privateKey === undefined || ca === undefined)
+      throw new Error('no files');
+    const baseUrl = `https://127.0.0.1:${edge.serve().ports.admin}`;
+    const own = createClient({
+      baseUrl,
+      fetch: createTlsFetch({ certificate, privateKey, ca }),
+      maxAttempts: 1,
+    });
+    const params = { path: { id: 'other' } };
+    const refused = { status: 403, code: 'permission_denied' };
+    await expect(own.GET('/v1/nodes/{id}/configuration', { params })).rejects.toMatchObject(refused);
+    const body = { position: '1.999' };
+    await expect(own.POST('/v1/nodes/{id}/proof', { params, body })).rejects.toMatchObject(refused);
+    const { head } = await rollout(1);
+    expect((await rollout(head)).nodes.find(({ id }) => id === 'other')).not.toHaveProperty('proof');
   });
 
   it('enforces the same rules with everything of Chancery stopped, and what it must ask about is a 503', async () => {

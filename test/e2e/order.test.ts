@@ -1,4 +1,7 @@
+import { networkInterfaces } from 'node:os';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { askHere } from '../../src/client/ask-here.ts';
+import { PROBE_HOST, PROBE_PATH } from '../../src/core/probe.ts';
 import { expectForwarded, expectRefused } from '../support/counted.ts';
 import { type EchoUpstream, openWebSocket, startEchoUpstream } from '../support/echo-upstream.ts';
 import { freePort } from '../support/envoy-process.ts';
@@ -10,6 +13,11 @@ import { createTlsFiles, type TlsFiles } from '../support/tls-files.ts';
 const ALICE = 'spiffe://mesh.example/client/alice';
 const BOB = 'spiffe://mesh.example/client/bob';
 const STREAM_SECONDS = 6;
+/** of this machine, and not loopback: whoever calls it comes from it */
+const OWN_ADDRESS = Object.values(networkInterfaces())
+  .flatMap((each) => each ?? [])
+  .find(({ internal, family }) => !internal && family === 'IPv4')?.address;
+if (OWN_ADDRESS === undefined) process.stderr.write('skipped: the probe from elsewhere, without a network\n');
 
 describe('what is checked first, on a real Envoy', () => {
   let stack: Stack;
@@ -104,6 +112,27 @@ describe('what is checked first, on a real Envoy', () => {
     expect(performance.now() - openedAt).toBeGreaterThan(STREAM_SECONDS * 1_000 - 100);
     expect(await socket.echo('after')).toBe(false);
   });
+
+  it.skipIf(OWN_ADDRESS === undefined)(
+    'what a node enforces is told to its own machine’s loopback, and to nobody who comes from elsewhere',
+    async () => {
+      const wide = await freePort();
+      await stack.putNode('wide', { services: ['births'], listener: { address: '0.0.0.0', port: wide } });
+      await stack.startNode('wide');
+      const question = { port: wide, tls: false, host: PROBE_HOST, path: PROBE_PATH };
+      const here = await eventually('it answers', async () => {
+        const answer = await askHere({ ...question, address: '127.0.0.1' });
+        return answer.status === 200 ? answer : undefined;
+      });
+      const { epoch, seq } = stack.app.world.follower.position();
+      expect(here.body).toBe(`${epoch}.${seq}\n`);
+      const elsewhere = await askHere({ ...question, address: OWN_ADDRESS ?? '' });
+      expect(elsewhere.status).toBe(403);
+      expect(elsewhere.body).not.toContain(`${seq}`);
+      // under another name there is nothing
+      expect((await askHere({ ...question, address: '127.0.0.1', host: 'test.example' })).status).toBe(404);
+    },
+  );
 
   it('the bound is shown with each roll-out', async () => {
     const { data } = await stack.client.GET('/v1/journal/{seq}/rollout', { params: { path: { seq: '1' } } });
