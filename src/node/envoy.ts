@@ -17,14 +17,20 @@ export interface EnvoyOptions {
   readonly onLine: (line: string) => void;
 }
 
+export interface AdsTraffic {
+  /** opened, or tried */
+  readonly connections: number;
+  readonly receivedBytes: number;
+}
+
 export interface RunningEnvoy {
   readonly pid: number;
   /** resolves when it has ended, with how */
   readonly ended: Promise<string>;
   /** It serves: the configuration is there, and the listeners are open. */
   isLive(): Promise<boolean>;
-  /** whether it has a stream to `control`; undefined: it does not say */
-  isConnected(): Promise<boolean | undefined>;
+  /** what it has had to do with `control` so far; undefined: it does not say */
+  adsTraffic(): Promise<AdsTraffic | undefined>;
   /** how many workers may answer */
   workers(): Promise<number>;
   /** The next one takes its sockets over; this one answers until the next one serves, and then ends by itself. */
@@ -82,11 +88,13 @@ async function launch(
     pid: child.pid,
     ended: child.ended,
     isLive: async () => (await get('/ready'))?.startsWith('LIVE') === true,
-    async isConnected() {
-      const state = /connected_state: (\d)/.exec(
-        (await get('/stats?filter=^control_plane.connected_state$')) ?? '',
-      );
-      return state === null ? undefined : state[1] === '1';
+    async adsTraffic() {
+      const stats =
+        (await get('/stats?filter=^cluster.chancery-ads.upstream_cx_(total|rx_bytes_total)$')) ?? '';
+      const connections = /upstream_cx_total: (\d+)/.exec(stats)?.[1];
+      const receivedBytes = /upstream_cx_rx_bytes_total: (\d+)/.exec(stats)?.[1];
+      if (connections === undefined || receivedBytes === undefined) return undefined;
+      return { connections: Number(connections), receivedBytes: Number(receivedBytes) };
     },
     async workers() {
       const said = /concurrency: (\d+)/.exec((await get('/stats?filter=^server.concurrency$')) ?? '');

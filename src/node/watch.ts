@@ -1,7 +1,7 @@
 /** What the agent of a node does again and again while its Envoy runs. */
 import { Failure } from '../core/failure.ts';
 import { Away, type NodeOrders } from './contact.ts';
-import { untilLive } from './envoy.ts';
+import { type AdsTraffic, untilLive } from './envoy.ts';
 import { writeBootstrap } from './kept-configuration.ts';
 import { isAdsReachable } from './places.ts';
 import { probePosition } from './probe.ts';
@@ -22,7 +22,7 @@ const REPORT_MS = 20_000;
 /** … and what is kept is signed anew after this part of its life. */
 const REFRESH_PART = 1 / 8;
 /** When less than this part of the time is left, somebody should know. */
-const WARN_PART = 1 / 4;
+const WARN_PART = 1 / 2;
 const RETRY_RESTART_MS = 30_000;
 const NEVER = Number.NEGATIVE_INFINITY;
 
@@ -34,6 +34,7 @@ export function createWatch(options: RunOptions): Watch {
   let reported = { position: '', atMs: NEVER };
   let keptLast = { position: '', key: '', atMs: NEVER };
   let restartAfterMs = NEVER;
+  let traffic: AdsTraffic | undefined;
 
   /** Each trouble once, until Chancery answers. */
   const tell = (line: string): void => {
@@ -57,6 +58,20 @@ export function createWatch(options: RunOptions): Watch {
     if (warned || leftMs > maxOfflineMs * WARN_PART) return;
     warned = true;
     complain(`warning: Envoy is stopped in ${Math.round(leftMs / 1_000)} s unless Chancery is back by then`);
+  };
+
+  /**
+   * The admin REST alone may be away. That Envoy calls itself connected says nothing, since it does so while it tries: the
+   * connection must be the one of the last look, and have brought something since (pings are answered).
+   */
+  const hearsControl = async ({ envoy }: Running): Promise<boolean> => {
+    const before = traffic;
+    traffic = await envoy.adsTraffic();
+    return (
+      before !== undefined &&
+      traffic?.connections === before.connections &&
+      traffic.receivedBytes > before.receivedBytes
+    );
   };
 
   const ask = async (): Promise<NodeOrders | undefined> => {
@@ -131,8 +146,7 @@ export function createWatch(options: RunOptions): Watch {
         return next;
       }
       await keepCurrent(running, await prove(running));
-      // the admin REST alone may be away
-      if (await running.envoy.isConnected()) heardAtMs = performance.now();
+      if (await hearsControl(running)) heardAtMs = performance.now();
       expectHeard(running);
       return running;
     },
