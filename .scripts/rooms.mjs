@@ -23,6 +23,7 @@ export const rooms = {
   admin: ['core', 'telemetry', 'journal', 'rego', 'identity', 'registry', 'policy', 'decision', 'xds'],
   client: [],
   config: ['core', 'telemetry'],
+  node: ['core', 'client', 'supervise', 'identity', 'journal'],
   dev: ['core', 'config', 'client', 'supervise'],
   cli: [
     'core',
@@ -31,6 +32,7 @@ export const rooms = {
     'client',
     'supervise',
     'dev',
+    'node',
     'identity',
     'rego',
     'policy',

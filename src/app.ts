@@ -24,11 +24,13 @@ import { createAdminRole } from './roles/admin.ts';
 import { announceAuthz } from './roles/announce.ts';
 import { openDecisionLog } from './roles/audit.ts';
 import { createAuthzServer } from './roles/authz.ts';
+import { createBuildOptions } from './roles/build-options.ts';
 import { openCollection } from './roles/collection.ts';
 import { createControlRole } from './roles/control.ts';
 import { openLocalCopy, startJournal } from './roles/journal-start.ts';
 import { startNodeBoard } from './roles/node-board.ts';
 import { startNodeTeller } from './roles/node-teller.ts';
+import { startProofBoard } from './roles/proof-board.ts';
 import { createReplicaBoard } from './roles/replica-board.ts';
 import { replicaProgress } from './roles/replicas.ts';
 import { type NamedPolicy, seedJournal } from './roles/seed.ts';
@@ -37,7 +39,7 @@ import { createWorld, type World } from './roles/world.ts';
 import type { Logger } from './telemetry/logger.ts';
 import { createMetrics } from './telemetry/metrics.ts';
 import { observeProcess } from './telemetry/process-metrics.ts';
-import type { BuildResources } from './xds/build.ts';
+import type { BuildOptions, BuildResources } from './xds/build.ts';
 import { type NodeProgress, withProgress } from './xds/rollout.ts';
 
 export interface AppOptions {
@@ -179,6 +181,11 @@ async function start(
       const own = control?.ads.nodeProgress(id);
       return nodes === undefined ? own : nodes.progressOf(id, own);
     };
+    const proofs = startProofBoard(world);
+    stack.defer(() => proofs.close());
+    const buildOptions =
+      control?.buildOptions ??
+      (await openBuildOptions(config, world, ports.authz ?? config.authz.port, stack));
     const admin = await createAdminRole({
       config,
       world,
@@ -188,6 +195,8 @@ async function start(
       toolchain,
       nodeStatus: (id) => withProgress(control?.ads.nodeStatus(id), nodeProgress(id)),
       progress: { replicas: () => board.all(), node: nodeProgress },
+      proofs,
+      buildOptions,
       controlPort: ports.control ?? config.control.port,
     });
     stack.defer(() => admin.close(DRAIN_MS));
@@ -211,6 +220,19 @@ async function start(
     await Promise.all([announcement?.withdraw(), board.close()]);
   };
   return { ports, world, issueOneTimeToken: () => issueOneTimeToken(world, writer), leave };
+}
+
+/** Where there is no role control: what it would build with. */
+async function openBuildOptions(
+  config: Config,
+  world: World,
+  authzPort: number,
+  stack: AsyncDisposableStack,
+): Promise<() => Omit<BuildOptions, 'asOfMs'>> {
+  const options = createBuildOptions({ ...world, config, authzPort, onChange: () => {} });
+  stack.defer(() => options.close());
+  await options.start();
+  return () => options.current();
 }
 
 function notReady(ready: boolean, { follower }: World): readonly string[] {

@@ -2,6 +2,7 @@
 import type { Follower, Writer } from '../journal/fold.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { RandomBytes } from '../journal/random.ts';
+import type { AgentDeps } from './agent-endpoints.ts';
 import type { EnrolmentDeps } from './enrolment-endpoints.ts';
 import type { HttpDeps } from './http-app.ts';
 import type { IssuerDeps } from './issuer-endpoints.ts';
@@ -14,8 +15,10 @@ export interface AdminDeps
     Omit<RegistryDeps, 'isPolicy'>,
     PolicyDeps,
     IssuerDeps,
-    EnrolmentDeps {
+    EnrolmentDeps,
+    Pick<AgentDeps, 'agentConfiguration' | 'proofs'> {
   readonly progress: RolloutDeps['progress'];
+  readonly bounds: RolloutDeps['bounds'];
   readonly journal: Pick<Journal, 'find' | 'read' | 'head' | 'base'>;
   readonly follower: Pick<Follower, 'sync' | 'position'>;
   readonly writer: Writer;

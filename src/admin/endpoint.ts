@@ -105,19 +105,22 @@ export function endpoint<
   return form as unknown as Endpoint;
 }
 
-type OwnEndpointForm<C extends Caller, B extends TSchema, R extends TSchema> = Omit<
-  EndpointForm<TObject, TObject, B, R>,
+type OwnEndpointForm<C extends Caller, P extends TSchema, B extends TSchema, R extends TSchema> = Omit<
+  EndpointForm<P, TObject, B, R>,
   'scope' | 'handle' | 'replay' | 'events' | 'oneTimeToken'
 > & {
   /** who may call, instead of an API token with a scope */
   readonly own: OwnCredential<C>;
-  readonly handle: (call: Call<object, object, Static<B>, C>) => Promise<Answer<Static<R>>>;
+  readonly handle: (call: Call<Static<P>, object, Static<B>, C>) => Promise<Answer<Static<R>>>;
 };
 
 /** An endpoint that no API token opens. Its credential makes a call unique: it knows no Idempotency-Key. */
-export function ownEndpoint<C extends Caller, B extends TSchema, R extends TSchema>(
-  form: OwnEndpointForm<C, B, R>,
-): Endpoint {
+export function ownEndpoint<
+  C extends Caller,
+  P extends TSchema = TObject,
+  B extends TSchema = TObject,
+  R extends TSchema = TSchema,
+>(form: OwnEndpointForm<C, P, B, R>): Endpoint {
   return form as unknown as Endpoint;
 }
 

@@ -10,6 +10,8 @@ import {
   settingsSchema,
 } from '../registry/model.ts';
 import { appSchema, groupSchema, memberSchema } from '../registry/parties.ts';
+import { agentEndpoints } from './agent-endpoints.ts';
+import { agentConfigurationSchema, proofSchema } from './agent-schemas.ts';
 import { answeredOnce } from './changes.ts';
 import { registryDocumentSchema } from './config-endpoints.ts';
 import type { AdminDeps } from './deps.ts';
@@ -49,6 +51,7 @@ export function endpointsOf(deps: AdminDeps): readonly Endpoint[] {
     ...registryEndpoints({ ...deps, isPolicy }),
     ...issuerEndpoints(deps),
     ...enrolmentEndpoints(deps),
+    ...agentEndpoints(deps),
     ...tokenEndpoints(deps),
     ...journalEndpoints(deps),
     ...rolloutEndpoints(deps),
@@ -72,6 +75,8 @@ export const components: Readonly<Record<string, TSchema>> = {
   EnrolmentToken: enrolmentTokenSchema,
   CertificateRequest: certificateRequestSchema,
   NodeCertificate: nodeCertificateSchema,
+  AgentConfiguration: agentConfigurationSchema,
+  Proof: proofSchema,
   Settings: settingsSchema,
   Issuer: issuerSchema,
   PolicySource: policySourceSchema,

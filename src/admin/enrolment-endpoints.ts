@@ -1,9 +1,8 @@
 /** Enrolment of nodes: a token for one node, a certificate for the token, the next certificate for the one before. */
 import { Type } from 'typebox';
-import type { Clock } from '../core/clock.ts';
 import { Failure } from '../core/failure.ts';
 import { authenticateEnrolment, createEnrolmentToken, revokeCertificates } from '../identity/enrolment.ts';
-import type { Enrolment, EnrolmentView, IssuedCertificate } from '../identity/enrolment-state.ts';
+import type { Enrolment, EnrolmentView } from '../identity/enrolment-state.ts';
 import type { NodeCredentials, NodeIssuer } from '../identity/issue.ts';
 import type { IssuedCertificates } from '../identity/issued-certificates.ts';
 import { nameSchema } from '../registry/model.ts';
@@ -17,7 +16,8 @@ import {
   newEnrolmentTokenSchema,
   nodeCertificateSchema,
 } from './enrolment-schemas.ts';
-import type { Arrival, Caller } from './own-credential.ts';
+import { nodeCredential } from './node-credential.ts';
+import type { Caller } from './own-credential.ts';
 import { createRateLimiter } from './rate-limiter.ts';
 import { componentRef } from './route-schema.ts';
 
@@ -31,10 +31,6 @@ export interface EnrolmentDeps extends ChangeDeps {
 
 interface EnrollingNode extends Caller {
   readonly enrolment: Enrolment;
-}
-
-interface RenewingNode extends Caller {
-  readonly shown: IssuedCertificate;
 }
 
 const nodeParams = Type.Object({ id: nameSchema });
@@ -107,13 +103,7 @@ export function enrolmentEndpoints(deps: EnrolmentDeps): readonly Endpoint[] {
       operationId: 'renewNodeCertificate',
       summary: 'Get the next certificate of a node; the connection shows the one before',
       tag,
-      own: {
-        scheme: 'nodeCertificate',
-        authenticate: (arrival): RenewingNode => {
-          const shown = authenticateNode(arrival, deps, clock);
-          return { id: `node:${shown.node}`, shown };
-        },
-      },
+      own: nodeCredential(deps),
       method: 'POST',
       url: '/v1/enrolments/renew',
       body: request,
@@ -149,34 +139,11 @@ export function enrolmentEndpoints(deps: EnrolmentDeps): readonly Endpoint[] {
   ];
 }
 
-function authenticateNode(
-  { certificate }: Arrival,
-  { issued, enrolments, registry }: EnrolmentDeps,
-  clock: Clock,
-): IssuedCertificate {
-  const der = certificate();
-  if (der === undefined) {
-    throw new Failure('credential_missing', 'the connection shows no valid certificate of an enrolled node');
-  }
-  const { parsed, isOurs, sha256 } = issued.read(der);
-  const known = isOurs ? enrolments.certificate(sha256) : undefined;
-  if (known === undefined || registry.node(known.node) === undefined) {
-    throw new Failure(
-      'credential_revoked',
-      'the certificate was revoked, or its node is not registered any more',
-    );
-  }
-  // A connection may outlast it.
-  if (clock.nowMs() >= parsed.validToDate.getTime()) {
-    throw new Failure('credential_expired', `the certificate expired at ${known.notAfter}`);
-  }
-  return known;
-}
-
 type NodeCertificateAnswer = Answer<{
   node: string;
   certificate: string;
   authorities: string;
+  configurationKey: string;
   notAfter: string;
   renewAfter: string;
 }>;

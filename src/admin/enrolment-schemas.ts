@@ -49,6 +49,9 @@ export const nodeCertificateSchema = Type.Object(
       description: 'PEM; for TLS clients, and its one name is `spiffe://<instance>/node/<id>`',
     }),
     authorities: Type.String({ description: 'PEM: the authorities of certificates of nodes' }),
+    configurationKey: Type.String({
+      description: 'PEM, Ed25519: with which the configurations are signed that the node keeps',
+    }),
     notAfter: timestamp('when it ends: 24 hours after it was issued'),
     renewAfter: timestamp('when it should be renewed: after two thirds of its life'),
   },

@@ -2,9 +2,12 @@
 import { Type } from 'typebox';
 import type { Clock } from '../core/clock.ts';
 import { Failure } from '../core/failure.ts';
+import type { Follower } from '../journal/fold.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { RegistryView } from '../registry/state.ts';
+import type { Tier1Options } from '../xds/options.ts';
 import type { NodeProgress } from '../xds/rollout.ts';
+import type { ProofStore } from './agent-endpoints.ts';
 import { type Endpoint, endpoint } from './endpoint.ts';
 import { watchAsEvents } from './event-stream.ts';
 import { type ReplicaProgress, type Rollout, rolloutSchema, toRollout } from './rollout-schema.ts';
@@ -14,8 +17,11 @@ import { isUsable } from './tokens.ts';
 
 export interface RolloutDeps {
   readonly journal: Pick<Journal, 'head'>;
-  readonly registry: Pick<RegistryView, 'nodes'>;
+  readonly registry: Pick<RegistryView, 'nodes' | 'lastChangeOf'>;
+  readonly follower: Pick<Follower, 'position'>;
   readonly progress: RolloutProgress;
+  readonly proofs: Pick<ProofStore, 'of'>;
+  readonly bounds: Tier1Options;
   readonly tokens: Pick<TokenState, 'get'>;
   readonly clock: Clock;
 }
@@ -34,7 +40,10 @@ const MAX_WATCHERS = 32;
 export function rolloutEndpoints({
   journal,
   registry,
+  follower,
   progress,
+  proofs,
+  bounds,
   tokens,
   clock,
 }: RolloutDeps): readonly Endpoint[] {
@@ -50,7 +59,14 @@ export function rolloutEndpoints({
         seq,
         head: Math.max(head.seq, ...replicas.map((replica) => replica.seq)),
         replicas,
-        nodes: registry.nodes().map(({ name }) => [name, progress.node(name)] as const),
+        folded: follower.position(),
+        nodes: registry.nodes().map(({ name }) => ({
+          id: name,
+          progress: progress.node(name),
+          concerned: registry.lastChangeOf(name),
+          proof: proofs.of(name),
+        })),
+        bounds,
       });
     };
   };

@@ -1,7 +1,11 @@
 /** How far an entry of the journal has come, as the API shows it. */
 import { type Static, Type } from 'typebox';
+import type { Place } from '../xds/node-status.ts';
+import type { Tier1Options } from '../xds/options.ts';
 import { RESOURCE_TYPES } from '../xds/resource-types.ts';
-import { NODE_ROLLOUT_STATES, type NodeProgress, rolloutStateOf } from '../xds/rollout.ts';
+import { isProven, NODE_ROLLOUT_STATES, type NodeProgress, rolloutStateOf } from '../xds/rollout.ts';
+import type { Proof } from './agent-endpoints.ts';
+import { positionSchema, positionText } from './position-text.ts';
 
 const seq = (description: string) => Type.Integer({ minimum: 0, description });
 
@@ -54,6 +58,18 @@ const nodeRolloutSchema = Type.Object(
       ),
     ),
     error: Type.Optional(Type.String({ description: 'why what it should have now cannot be built' })),
+    proven: Type.Boolean({
+      description: 'its listener was seen to enforce what the journal says at this entry, or later',
+    }),
+    proof: Type.Optional(
+      Type.Object(
+        { position: positionSchema, at: Type.String({ format: 'date-time' }) },
+        {
+          additionalProperties: false,
+          description: 'the position that its listener has answered last, as its agent told within a minute',
+        },
+      ),
+    ),
   },
   { additionalProperties: false },
 );
@@ -63,6 +79,20 @@ export const rolloutSchema = Type.Object(
     seq: seq('the entry that was asked for'),
     head: seq('of the journal'),
     done: Type.Boolean({ description: 'every replica and every registered node is at this entry or later' }),
+    proven: Type.Boolean({ description: 'every registered node was seen to enforce it' }),
+    bounds: Type.Object(
+      {
+        streamSeconds: Type.Integer({
+          description:
+            'the revocation bound: a stream that was open before has ended by then (`tier1.maxStreamSeconds`)',
+        }),
+        offlineSeconds: Type.Integer({
+          description:
+            'how long a node that is cut off may go on with its last rules (`tier1.maxOfflineSeconds`)',
+        }),
+      },
+      { additionalProperties: false, description: 'how long what was right before may still be enforced' },
+    ),
     replicas: Type.Array(replicaSchema),
     nodes: Type.Array(nodeRolloutSchema),
   },
@@ -77,21 +107,40 @@ interface RolloutFacts {
   readonly seq: number;
   readonly head: number;
   readonly replicas: readonly ReplicaProgress[];
-  /** undefined: no control process is heard */
-  readonly nodes: readonly (readonly [id: string, progress: NodeProgress | undefined])[];
+  /** how far the process is that answers */
+  readonly folded: Place;
+  readonly nodes: readonly NodeFacts[];
+  readonly bounds: Tier1Options;
 }
 
-export function toRollout({ seq, head, replicas, nodes }: RolloutFacts): Rollout {
-  const seen = nodes.map(([id, progress]) => toNodeRollout(id, progress, seq));
+interface NodeFacts {
+  readonly id: string;
+  /** undefined: no control process is heard */
+  readonly progress: NodeProgress | undefined;
+  /** the last entry that concerns it */
+  readonly concerned: Place | undefined;
+  readonly proof: Proof | undefined;
+}
+
+export function toRollout({ seq, head, replicas, folded, nodes, bounds }: RolloutFacts): Rollout {
+  const seen = nodes.map((node) => toNodeRollout(node, seq, folded));
   const done =
     replicas.every((replica) => replica.seq >= seq) && seen.every(({ state }) => state === 'applied');
-  return { seq, head, done, replicas: [...replicas], nodes: seen };
+  return {
+    seq,
+    head,
+    done,
+    proven: seen.every(({ proven }) => proven),
+    bounds: { streamSeconds: bounds.maxStreamSeconds, offlineSeconds: bounds.maxOfflineSeconds },
+    replicas: [...replicas],
+    nodes: seen,
+  };
 }
 
 function toNodeRollout(
-  id: string,
-  progress: NodeProgress | undefined,
+  { id, progress, concerned, proof }: NodeFacts,
   seq: number,
+  folded: Place,
 ): Rollout['nodes'][number] {
   const { connected = false, applied, refusal, trouble, halt } = progress ?? {};
   return {
@@ -102,6 +151,8 @@ function toNodeRollout(
     ...(refusal && { nack: { ...refusal, names: refusal.names.slice(0, MAX_NAMES) } }),
     ...(halt && { halt }),
     ...(trouble !== undefined && { error: trouble }),
+    proven: isProven(seq, { enforced: proof, concerned, folded }),
+    ...(proof && { proof: { position: positionText(proof), at: proof.at } }),
   };
 }
 

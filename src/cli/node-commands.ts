@@ -1,6 +1,7 @@
 /** `chancery node …`: what runs on a node, without a configuration. */
 import type { Command } from 'commander';
 import type { EnrolFlags } from './node-enrol-command.ts';
+import type { ProbeFlags, RunFlags } from './node-run-command.ts';
 import { abortWhenSignalled } from './signals.ts';
 
 export function addNodeCommands(program: Command, finish: (code: number) => void): void {
@@ -25,5 +26,40 @@ export function addNodeCommands(program: Command, finish: (code: number) => void
     .action(async (flags: EnrolFlags) => {
       const { enrolCommand } = await import('./node-enrol-command.ts');
       finish(await enrolCommand(flags, abortWhenSignalled()));
+    });
+  node
+    .command('run')
+    .exitOverride()
+    .description('run the Envoy of this node, also while Chancery is away, and tell what it enforces')
+    .requiredOption('--id <id>', 'of this node')
+    .requiredOption('--url <url>', 'of the admin REST, https://host:8181')
+    .requiredOption(
+      '--out <dir>',
+      'the folder of `node enrol`; what is needed without Chancery is kept there',
+    )
+    .option(
+      '--ca-file <file>',
+      'PEM: authorities of the certificates that Chancery shows; default: as enrolled',
+    )
+    .option('--ca-fingerprint <sha256:hex>', 'as of `node enrol`, where there is no certificate yet')
+    .option('--token-file <file>', 'the enrolment token, where there is no certificate yet')
+    .option('--envoy <file>', 'the binary; default: the one that the set-up has fetched')
+    .option('--concurrency <n>', 'workers of Envoy')
+    .option('--admin-port <port>', "of Envoy's administration on 127.0.0.1; 0: any free one")
+    .action(async (flags: RunFlags) => {
+      const { runCommand } = await import('./node-run-command.ts');
+      finish(await runCommand(flags, abortWhenSignalled()));
+    });
+  node
+    .command('probe')
+    .exitOverride()
+    .description("ask this node's listener which position of the journal it enforces")
+    .requiredOption('--port <port>', 'of the listener')
+    .option('--address <ip>', 'of the listener', '127.0.0.1')
+    .option('--tls', 'the listener has TLS')
+    .option('--out <dir>', 'the folder of `node enrol`: its certificate is shown to the listener')
+    .action(async (flags: ProbeFlags) => {
+      const { probeCommand } = await import('./node-run-command.ts');
+      finish(await probeCommand(flags));
     });
 }

@@ -7,8 +7,8 @@ import { Failure } from '../core/failure.ts';
 import { createCertificateRequest, createNodeKey } from '../identity/certificate-request.ts';
 import { pause } from '../journal/deadline.ts';
 import { jittered, systemRandom } from '../journal/random.ts';
+import { type NodeFolder, openNodeFolder } from '../node/node-folder.ts';
 import { parseAdminUrl } from './admin-url.ts';
-import { type NodeFolder, openNodeFolder } from './node-folder.ts';
 import { complain, say } from './output.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -63,7 +63,7 @@ async function openSession(flags: EnrolFlags, lookMs: number): Promise<Session> 
 }
 
 async function authorities(url: URL, { caFile, caFingerprint }: EnrolFlags): Promise<string | undefined> {
-  if (caFile !== undefined) return read(caFile, '--ca-file');
+  if (caFile !== undefined) return readAuthorities(caFile);
   if (caFingerprint === undefined) return undefined;
   const [, sha256] = FINGERPRINT.exec(caFingerprint) ?? [];
   if (sha256 === undefined) {
@@ -71,6 +71,11 @@ async function authorities(url: URL, { caFile, caFingerprint }: EnrolFlags): Pro
   }
   if (url.protocol !== 'https:') throw new UsageError('--ca-fingerprint needs https');
   return fetchPinned(url, sha256);
+}
+
+/** @returns PEM. @throws Failure request_malformed */
+export function readAuthorities(caFile: string): string {
+  return read(caFile, '--ca-file');
 }
 
 async function enrol({ flags, folder, ...session }: Omit<Session, 'lookMs'>): Promise<void> {
@@ -111,12 +116,14 @@ function install(
     readonly node: string;
     certificate: string;
     authorities: string;
+    configurationKey: string;
     notAfter: string;
     renewAfter: string;
   },
 ): void {
-  const { node, certificate, notAfter, renewAfter } = issued;
-  folder.install({ certificate, privateKey, nodeAuthorities: issued.authorities, authorities: ca });
+  const { node, certificate, configurationKey, notAfter, renewAfter } = issued;
+  const nodeAuthorities = issued.authorities;
+  folder.install({ certificate, privateKey, nodeAuthorities, authorities: ca, configurationKey });
   say(`node ${node}: certificate until ${notAfter}, to be renewed after ${renewAfter}`);
 }
 

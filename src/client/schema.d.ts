@@ -496,6 +496,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/nodes/{id}/configuration": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What a node is started with, and what it keeps for a start without Chancery, signed
+         * @description No API token opens this: see its security scheme.
+         */
+        get: operations["getNodeConfiguration"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/nodes/{id}/enrolment-tokens": {
         parameters: {
             query?: never;
@@ -510,6 +530,26 @@ export interface paths {
          * @description Needs the scope `registry:write`.
          */
         post: operations["issueEnrolmentToken"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/nodes/{id}/proof": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Tell which position a node enforces, as its own listener has answered
+         * @description No API token opens this: see its security scheme.
+         */
+        post: operations["reportProof"];
         delete?: never;
         options?: never;
         head?: never;
@@ -876,6 +916,45 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        AgentConfiguration: {
+            /** @description envoy.config.bootstrap.v3.Bootstrap: what the Envoy of the node is started with */
+            bootstrap: Record<string, never>;
+            configuration?: {
+                /** @description envoy.config.bootstrap.v3.Bootstrap */
+                bootstrap: Record<string, never>;
+                /**
+                 * Format: date-time
+                 * @description no node may start from it any more
+                 */
+                expiresAt: string;
+                /** @description whose it is */
+                instance: string;
+                /** @description for which node */
+                node: string;
+                /** Format: date-time */
+                notBefore: string;
+                /** @description place in the journal of the last change that concerns the node: <epoch>.<seq> */
+                position: string;
+                /** @description what the node has accepted, by type, as protobuf JSON; of keys the names of files only */
+                resources: {
+                    [key: string]: Record<string, never>[];
+                };
+                /** @description Ed25519, base64url */
+                signature: string;
+                /** @enum {number} */
+                v: 1;
+            };
+            /** @description where the node answers, also which position it enforces */
+            listener: {
+                address: string;
+                port: number;
+                tls: boolean;
+            };
+            /** @description how long it may go on, or start, without Chancery (`tier1.maxOfflineSeconds`) */
+            maxOfflineSeconds: number;
+            /** @description why there is no `configuration` now; what the node keeps stays good */
+            pending?: string;
+        };
         App: {
             /** @description for people */
             name?: string;
@@ -1051,6 +1130,8 @@ export interface components {
             authorities: string;
             /** @description PEM; for TLS clients, and its one name is `spiffe://<instance>/node/<id>` */
             certificate: string;
+            /** @description PEM, Ed25519: with which the configurations are signed that the node keeps */
+            configurationKey: string;
             /** @description lower-case letters, digits, ".", "_" and "-"; 1 to 63 characters */
             node: string;
             /**
@@ -1266,6 +1347,10 @@ export interface components {
             /** @description urn:chancery:problem: and the code */
             type: string;
         };
+        Proof: {
+            /** @description place in the journal: <epoch>.<seq> */
+            position: string;
+        };
         RegistryChanges: {
             changes: {
                 /** @enum {unknown} */
@@ -1332,6 +1417,13 @@ export interface components {
             revision: string;
         };
         Rollout: {
+            /** @description how long what was right before may still be enforced */
+            bounds: {
+                /** @description how long a node that is cut off may go on with its last rules (`tier1.maxOfflineSeconds`) */
+                offlineSeconds: number;
+                /** @description the revocation bound: a stream that was open before has ended by then (`tier1.maxStreamSeconds`) */
+                streamSeconds: number;
+            };
             /** @description every replica and every registered node is at this entry or later */
             done: boolean;
             /** @description of the journal */
@@ -1361,6 +1453,15 @@ export interface components {
                     type: "cluster" | "secrets" | "endpoints" | "extensions" | "runtime" | "listener" | "routes";
                     version: string;
                 };
+                /** @description the position that its listener has answered last, as its agent told within a minute */
+                proof?: {
+                    /** Format: date-time */
+                    at: string;
+                    /** @description place in the journal: <epoch>.<seq> */
+                    position: string;
+                };
+                /** @description its listener was seen to enforce what the journal says at this entry, or later */
+                proven: boolean;
                 /** @description it has accepted everything up to here */
                 seq?: number;
                 /**
@@ -1369,6 +1470,8 @@ export interface components {
                  */
                 state: "applied" | "refused" | "failed" | "halted" | "pending" | "disconnected" | "unknown";
             }[];
+            /** @description every registered node was seen to enforce it */
+            proven: boolean;
             replicas: {
                 /** @description what keeps it from going on */
                 error?: string;
@@ -5911,6 +6014,101 @@ export interface operations {
             };
         };
     };
+    getNodeConfiguration: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description lower-case letters, digits, ".", "_" and "-"; 1 to 63 characters */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AgentConfiguration"];
+                };
+            };
+            /** @description request_malformed: The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description credential_missing: A credential is needed; credential_invalid: The credential is not valid; credential_expired: The credential has expired; credential_revoked: The credential has been revoked */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description permission_denied: The credential does not allow this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description registry_rejected: The change was refused */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description rate_limited: Too many calls */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description internal: An internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description store_unavailable: The store cannot be reached; store_mismatch: The store belongs to another instance */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description deadline_exceeded: The deadline has passed */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     issueEnrolmentToken: {
         parameters: {
             query?: never;
@@ -6005,6 +6203,132 @@ export interface operations {
                 };
             };
             /** @description registry_rejected: The change was refused; idempotency_key_reused: The Idempotency-Key was used for another request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description rate_limited: Too many calls */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description internal: An internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description store_unavailable: The store cannot be reached; overloaded: Too much work is in progress */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description deadline_exceeded: The deadline has passed */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    reportProof: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description lower-case letters, digits, ".", "_" and "-"; 1 to 63 characters */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Proof"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            204: {
+                headers: {
+                    /** @description where the change is in the journal: <epoch>.<seq> */
+                    "Chancery-Position"?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description request_malformed: The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description credential_missing: A credential is needed; credential_invalid: The credential is not valid; credential_expired: The credential has expired; credential_revoked: The credential has been revoked */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description permission_denied: The credential does not allow this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description already_exists: The object exists already */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The media type of the body is not one that is taken */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description idempotency_key_reused: The Idempotency-Key was used for another request */
             422: {
                 headers: {
                     [name: string]: unknown;

@@ -13,6 +13,8 @@ export interface ClientTls {
   /** PEM: shown to the server */
   readonly certificate?: string;
   readonly privateKey?: string;
+  /** the largest answer that is read; default 1 MiB */
+  readonly maxAnswerBytes?: number;
 }
 
 const MAX_ANSWER_BYTES = 1024 * 1024;
@@ -22,6 +24,7 @@ export function createTlsFetch({
   ca,
   certificate,
   privateKey,
+  maxAnswerBytes = MAX_ANSWER_BYTES,
 }: ClientTls): (request: Request) => Promise<Response> {
   return async (request) => {
     const body = Buffer.from(await request.arrayBuffer());
@@ -40,7 +43,7 @@ export function createTlsFetch({
         ...(privateKey !== undefined && { key: privateKey }),
       },
       (answer) => {
-        toResponse(answer).then(resolve, reject);
+        toResponse(answer, maxAnswerBytes).then(resolve, reject);
       },
     );
     sent.on('error', reject);
@@ -49,13 +52,13 @@ export function createTlsFetch({
   };
 }
 
-async function toResponse(answer: IncomingMessage): Promise<Response> {
+async function toResponse(answer: IncomingMessage, maxAnswerBytes: number): Promise<Response> {
   const parts: Buffer[] = [];
   let bytes = 0;
   for await (const part of answer) {
     if (!Buffer.isBuffer(part)) continue;
     bytes += part.length;
-    if (bytes > MAX_ANSWER_BYTES) throw new Error('the answer is too large');
+    if (bytes > maxAnswerBytes) throw new Error('the answer is too large');
     parts.push(part);
   }
   const headers = new Headers();

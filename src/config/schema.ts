@@ -15,7 +15,7 @@ import { regoOptions } from '../rego/options.ts';
 import { storeOptionsSchema } from '../store/options.ts';
 import { LOG_LEVELS } from '../telemetry/logger.ts';
 import { telemetryOptionsSchema } from '../telemetry/options.ts';
-import { envoyTlsSchema, stagingSchema } from '../xds/options.ts';
+import { envoyTlsSchema, stagingSchema, tier1OptionsSchema } from '../xds/options.ts';
 
 export const ROLES = ['admin', 'authz', 'control'] as const;
 
@@ -99,6 +99,7 @@ export const configSchema = Type.Object(
       },
       { additionalProperties: false, default: {}, description: 'delta ADS over gRPC' },
     ),
+    tier1: tier1OptionsSchema,
     admin: Type.Object(
       { ...adminOptionsSchema.properties },
       { additionalProperties: false, default: {}, description: 'policy admin REST' },

@@ -5,21 +5,25 @@
  */
 import { X509Certificate } from 'node:crypto';
 import type { Clock } from '../core/clock.ts';
+import type { Digest } from '../core/digest.ts';
 import { Failure } from '../core/failure.ts';
 import type { Position } from '../core/position.ts';
 import type { Writer } from '../journal/fold.ts';
 import type { Draft } from '../journal/journal.ts';
 import type { RandomBytes } from '../journal/random.ts';
 import type { Secrets } from '../journal/secrets.ts';
+import type { SigningKey } from '../journal/signing-key.ts';
 import { readCertificateRequest } from './certificate-request.ts';
 import { requireLive } from './enrolment.ts';
 import type { Enrolment, EnrolmentView, IssuedCertificate, NodeAuthority } from './enrolment-state.ts';
+import { hasSigned } from './issued-certificates.ts';
 import {
   createNodeAuthority,
   issueNodeCertificate,
   type NewNodeAuthority,
   type NodeCertificate,
 } from './node-authority.ts';
+import { deriveConfigurationKey, publicPem } from './node-configuration.ts';
 
 export interface NodeIssuerDeps {
   readonly view: EnrolmentView;
@@ -40,6 +44,8 @@ export interface NodeCredentials {
   readonly certificate: string;
   /** PEM of all authorities of nodes, one after the other */
   readonly authorities: string;
+  /** PEM: with which the configurations that the node keeps are signed, as long as it shows this certificate */
+  readonly configurationKey: string;
   /** RFC 3339, UTC */
   readonly notBefore: string;
   readonly notAfter: string;
@@ -62,6 +68,12 @@ export interface NodeIssuer {
    * @throws Failure registry_rejected (the request); credential_revoked
    */
   renew(shown: IssuedCertificate, csr: string, signal: AbortSignal): Promise<NodeCredentials>;
+  /**
+   * Signs what nodes keep whose certificates are of this authority.
+   *
+   * @throws Failure store_mismatch  when its key is not in the store
+   */
+  configurationKey(authority: Digest): Promise<SigningKey>;
 }
 
 const AUTHORITY_SPARE_MS = 365 * 86_400_000;
@@ -78,6 +90,15 @@ export function createNodeIssuer(deps: NodeIssuerDeps): NodeIssuer {
     const authority = await signingAuthority(view.authorities().at(-1), secrets);
     const issued = await issueNodeCertificate({ authority, trustDomain, nodeId, publicKey, clock, random });
     return { issued, body: { node: nodeId, keySha256, ...issued } };
+  };
+  const keyOf = async (wanted: Digest | undefined): Promise<SigningKey> => {
+    const authority = view.authorities().find(({ id }) => id === wanted);
+    return deriveConfigurationKey((await signingAuthority(authority, secrets)).privateKey);
+  };
+  const pinOf = async (certificate: string): Promise<string> => {
+    const leaf = new X509Certificate(certificate);
+    const signer = view.authorities().find((each) => hasSigned(new X509Certificate(each.certificate), leaf));
+    return publicPem(await keyOf(signer?.id));
   };
   const authorities = (): string =>
     view
@@ -127,6 +148,7 @@ export function createNodeIssuer(deps: NodeIssuerDeps): NodeIssuer {
         node,
         certificate,
         authorities: authorities(),
+        configurationKey: await pinOf(certificate),
         notBefore,
         notAfter,
         ...(position && { position }),
@@ -145,8 +167,19 @@ export function createNodeIssuer(deps: NodeIssuerDeps): NodeIssuer {
       const change = { id: `renewal:${issued.serial}`, actor: `node:${node}`, prepare };
       const { position } = await writer.change(change, signal);
       const { certificate, notBefore, notAfter } = issued;
-      return { node, certificate, authorities: authorities(), notBefore, notAfter, position };
+      const configurationKey = await pinOf(certificate);
+      return {
+        node,
+        certificate,
+        authorities: authorities(),
+        configurationKey,
+        notBefore,
+        notAfter,
+        position,
+      };
     },
+
+    configurationKey: keyOf,
   };
 }
 

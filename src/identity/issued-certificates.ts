@@ -9,6 +9,8 @@ export interface ReadCertificate {
   readonly sha256: Digest;
   /** signed by an authority of the nodes, so that only what the journal says of it counts */
   readonly isOurs: boolean;
+  /** the id of that authority */
+  readonly authority: Digest | undefined;
   /** of a certificate of ours; undefined: it was revoked, or never issued */
   nodeId(): string | undefined;
 }
@@ -26,18 +28,19 @@ export function createIssuedCertificates(
 ): IssuedCertificates {
   const known = new WeakMap<Uint8Array, ReadCertificate>();
   const parsed = new Map<Digest, X509Certificate>();
-  const authorities = (): readonly X509Certificate[] =>
-    view.authorities().map(({ id, certificate }) => {
-      const authority = parsed.get(id) ?? new X509Certificate(certificate);
+  const authorityOf = (certificate: X509Certificate): Digest | undefined =>
+    view.authorities().find(({ id, certificate: pem }) => {
+      const authority = parsed.get(id) ?? new X509Certificate(pem);
       parsed.set(id, authority);
-      return authority;
-    });
+      return hasSigned(authority, certificate);
+    })?.id;
   const readOnce = (der: Uint8Array): ReadCertificate => {
     const certificate = new X509Certificate(der);
     const fingerprint = sha256(der);
-    const isOurs = authorities().some((authority) => hasSigned(authority, certificate));
+    const authority = authorityOf(certificate);
+    const isOurs = authority !== undefined;
     const nodeId = (): string | undefined => (isOurs ? view.certificate(fingerprint)?.node : undefined);
-    return { parsed: certificate, sha256: fingerprint, isOurs, nodeId };
+    return { parsed: certificate, sha256: fingerprint, isOurs, authority, nodeId };
   };
   return {
     read(der) {
@@ -48,6 +51,6 @@ export function createIssuedCertificates(
   };
 }
 
-function hasSigned(authority: X509Certificate, certificate: X509Certificate): boolean {
+export function hasSigned(authority: X509Certificate, certificate: X509Certificate): boolean {
   return certificate.checkIssued(authority) && certificate.verify(authority.publicKey);
 }

@@ -45,5 +45,6 @@ export function overlay(base: RegistrySource, changes: readonly RegistryChange[]
       yield* new Set(added.get(reference));
     },
     partiesVersion: () => base.partiesVersion(),
+    lastChange: (kind, name) => base.lastChange(kind, name),
   };
 }

@@ -4,6 +4,7 @@
  * The maps of objects stand in order of the entries that made their objects so: what is put again moves to the end.
  * So a checkpoint has one order, without sorting.
  */
+import type { Position } from '../core/position.ts';
 import type { ChangedKey } from '../journal/fold.ts';
 import {
   keyOf,
@@ -16,6 +17,8 @@ import {
   referencesOf,
 } from './objects.ts';
 
+export type Place = Pick<Position, 'epoch' | 'seq'>;
+
 /** What a view is made of: the state as it stands, or as it would be after some changes. */
 export interface RegistrySource {
   get<K extends ObjectKind>(kind: K, name: string): Recorded<Objects[K]> | undefined;
@@ -25,6 +28,8 @@ export interface RegistrySource {
   referents(reference: string): Iterable<ObjectKey>;
   /** of apps and groups: another number means that what was concluded from them may be wrong */
   partiesVersion(): number;
+  /** the last entry that changed what a node, or a service, is told to be; of a service its grants and callers, too */
+  lastChange(kind: 'node' | 'service', name: string): Place | undefined;
 }
 
 type Maps = { readonly [K in ObjectKind]: Map<string, Recorded<Objects[K]>> };
@@ -43,6 +48,7 @@ export class RegistryRecords implements RegistrySource {
     settings: new Map(),
   };
   readonly #referents = new Map<string, Set<ObjectKey>>();
+  readonly #changes = new Map<string, Place>();
   #partiesVersion: number;
 
   constructor(partiesVersion = 0) {
@@ -83,6 +89,22 @@ export class RegistryRecords implements RegistrySource {
     this.#unindex(kind, name);
     this.#maps[kind].delete(name);
     if (PARTIES.has(kind)) this.#partiesVersion += 1;
+  }
+
+  lastChange(kind: 'node' | 'service', name: string): Place | undefined {
+    return this.#changes.get(keyOf(kind, name));
+  }
+
+  /** By key; in order of their places. */
+  changes(): Iterable<readonly [string, Place]> {
+    return this.#changes;
+  }
+
+  /** Of what is gone nothing is kept: no node has it. */
+  noteChange(kind: 'node' | 'service', name: string, { epoch, seq }: Place): void {
+    const key = keyOf(kind, name);
+    this.#changes.delete(key);
+    if (this.#maps[kind].has(name)) this.#changes.set(key, { epoch, seq });
   }
 
   keys(): readonly ChangedKey[] {

@@ -5,16 +5,18 @@ import { expectRecord, placeMembers } from '../journal/section.ts';
 import { nameSchema } from './model.ts';
 import {
   OBJECT_KINDS,
+  type ObjectKey,
   type ObjectKind,
   type Objects,
   type Recorded,
   SCHEMAS,
   splitGrantName,
+  splitKey,
 } from './objects.ts';
 import { appNameSchema, memberNameSchema } from './parties.ts';
-import { RegistryRecords } from './records.ts';
+import { type Place, RegistryRecords } from './records.ts';
 
-export const REGISTRY_SECTION = { name: 'registry', version: 1 } as const;
+export const REGISTRY_SECTION = { name: 'registry', version: 2 } as const;
 
 const NAMES = {
   member: memberNameSchema,
@@ -27,7 +29,14 @@ const NAMES = {
   settings: Type.Literal('settings'),
 } as const;
 
-const typeOnly = Type.Object({ type: Type.Enum([...OBJECT_KINDS]) });
+const CHANGE = 'change';
+const typeOnly = Type.Object({ type: Type.Enum([...OBJECT_KINDS, CHANGE]) });
+const changeForm = Type.Object({
+  of: Type.Enum(['node', 'service']),
+  name: nameSchema,
+  epoch: Type.Integer({ minimum: 0 }),
+  seq: Type.Integer({ minimum: 1 }),
+});
 
 const FORMS = Object.fromEntries(
   OBJECT_KINDS.map((kind) => [
@@ -39,22 +48,30 @@ const FORMS = Object.fromEntries(
   ]),
 ) as unknown as Readonly<Record<ObjectKind, TObject>>;
 
-/** Objects of one kind together, each kind in order of seq. */
+/** Objects of one kind together, each kind in order of seq; then what changed when, in this order, too. */
 const ORDER = ['settings', 'member', 'app', 'group', 'service', 'node', 'node-group', 'grant'] as const;
 
 /** References only: what is folded afterwards does not show in it. */
 export function captureRegistry(records: RegistryRecords): Iterable<JsonObject> {
-  return toRecords(ORDER.map((kind) => [kind, [...records.entries(kind)]] as const));
+  const objects = ORDER.map((kind) => [kind, [...records.entries(kind)]] as const);
+  return toRecords(objects, [...records.changes()]);
 }
 
 type Captured = readonly (readonly [string, Recorded<Objects[ObjectKind]>])[];
 
-function* toRecords(kinds: readonly (readonly [ObjectKind, Captured])[]): Generator<JsonObject> {
+function* toRecords(
+  kinds: readonly (readonly [ObjectKind, Captured])[],
+  changes: readonly (readonly [string, Place])[],
+): Generator<JsonObject> {
   for (const [type, entries] of kinds) {
     for (const [name, record] of entries) {
       if (type === 'grant') yield { type, service: splitGrantName(name)[0], record };
       else yield { type, record };
     }
+  }
+  for (const [key, place] of changes) {
+    const [of, name] = splitKey(key as ObjectKey);
+    yield { type: CHANGE, of, name, ...place };
   }
 }
 
@@ -66,7 +83,13 @@ export function restoreRegistry(captured: readonly JsonObject[], partiesVersion:
 }
 
 function restoreOne<K extends ObjectKind>(captured: JsonObject, records: RegistryRecords): void {
-  const kind = expectRecord(typeOnly, captured, REGISTRY_SECTION.name).type as K;
+  const { type } = expectRecord(typeOnly, captured, REGISTRY_SECTION.name);
+  if (type === CHANGE) {
+    const { of, name, ...place } = expectRecord(changeForm, captured, REGISTRY_SECTION.name);
+    records.noteChange(of, name, place);
+    return;
+  }
+  const kind = type as K;
   const { service, record } = expectRecord(FORMS[kind], captured, REGISTRY_SECTION.name) as unknown as {
     readonly service?: string;
     readonly record: Recorded<Objects[K]>;

@@ -1,6 +1,7 @@
 /** What a service must be beyond its schema. */
 import { isIP } from 'node:net';
 import type { FailureIssue } from '../core/failure.ts';
+import { PROBE_HOST } from '../core/probe.ts';
 import { ANY_OPERATION, type Operation, type Service } from './model.ts';
 import { isBelow, parsePath, shapeOf } from './path-template.ts';
 
@@ -47,6 +48,7 @@ function hostIssues(hosts: readonly string[]): readonly FailureIssue[] {
     const pointer = `/hosts/${index}`;
     if (seen.has(host)) return [{ pointer, message: `"${host}" is there twice` }];
     seen.add(host);
+    if (host === PROBE_HOST) return [{ pointer, message: `"${host}" is where a node says what it enforces` }];
     if (host === '*' || HOST_NAME.test(host)) return [];
     return [{ pointer, message: 'must be a host name in lower case without port, an IPv4 address, or "*"' }];
   });

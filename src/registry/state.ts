@@ -4,7 +4,15 @@
  */
 import type { FoldedEntry, Reducer } from '../journal/fold.ts';
 import { changeOfEntry, isRegistryKind, REGISTRY_KINDS } from './bodies.ts';
-import { keyOf, type ObjectKey, type Recorded, type RegistryChange, splitGrantName } from './objects.ts';
+import {
+  keyOf,
+  type ObjectKey,
+  type Recorded,
+  type RegistryChange,
+  splitGrantName,
+  splitKey,
+} from './objects.ts';
+import { servicesReached } from './reach.ts';
 import { RegistryRecords, type RegistrySource } from './records.ts';
 import { captureRegistry, REGISTRY_SECTION, restoreRegistry } from './section.ts';
 import { createView, type RegistryView } from './view.ts';
@@ -24,12 +32,18 @@ export function createRegistry(instance: () => string = () => ''): Registry {
     entries: (kind) => records.entries(kind),
     referents: (reference) => records.referents(reference),
     partiesVersion: () => records.partiesVersion(),
+    lastChange: (kind, name) => records.lastChange(kind, name),
   };
+  const view = createView(source, instance);
   return {
     reducer: {
       kinds: REGISTRY_KINDS,
-      apply: (entry) =>
-        isRegistryKind(entry.kind) ? applyChange(changeOfEntry(entry.kind, entry), entry, records) : [],
+      apply(entry) {
+        if (!isRegistryKind(entry.kind)) return [];
+        const keys = applyChange(changeOfEntry(entry.kind, entry), entry, records);
+        for (const key of keys) noteChange(key, entry, view, records);
+        return keys;
+      },
       section: {
         ...REGISTRY_SECTION,
         capture: () => captureRegistry(records),
@@ -40,7 +54,7 @@ export function createRegistry(instance: () => string = () => ''): Registry {
         },
       },
     },
-    view: createView(source, instance),
+    view,
   };
 }
 
@@ -59,4 +73,11 @@ function applyChange(
   }
   if (kind === 'node-group') nodes.push(...(value?.nodes ?? []));
   return [keyOf(kind, name), ...new Set(nodes.map((node) => keyOf('node', node)))];
+}
+
+/** Whom a group of nodes concerns is named beside it. */
+function noteChange(key: ObjectKey, place: FoldedEntry, view: RegistryView, records: RegistryRecords): void {
+  const [kind, name] = splitKey(key);
+  if (kind === 'node') records.noteChange(kind, name, place);
+  else for (const service of servicesReached(view, key)) records.noteChange('service', service, place);
 }

@@ -20,7 +20,7 @@ import {
 } from './objects.ts';
 import { overlay } from './overlay.ts';
 import { type App, appOfSpiffe, type Group, type Member, memberOfApp, spiffeOfApp } from './parties.ts';
-import type { RegistrySource } from './records.ts';
+import type { Place, RegistrySource } from './records.ts';
 
 export type ServiceStatus =
   | { readonly state: 'enabled' }
@@ -72,6 +72,11 @@ export interface RegistryView {
   nodesOfService(name: string): readonly string[];
   /** what a node has, by itself or by its groups */
   servicesOfNode(id: string): readonly string[];
+  /**
+   * The last entry that changed the node, a service of it, or who may call such a service: the same on every process, and
+   * after a restart. An end of a grant by time is no entry. undefined: not registered
+   */
+  lastChangeOf(nodeId: string): Place | undefined;
   /** undefined: never put */
   settings(): Recorded<Settings> | undefined;
 }
@@ -148,6 +153,12 @@ export function createView(source: RegistrySource, instance: () => string): Regi
         (group) => view.nodeGroup(group)?.value.services ?? [],
       );
       return [...new Set([...own, ...grouped])].sort();
+    },
+    lastChangeOf(nodeId) {
+      const places = view.servicesOfNode(nodeId).map((name) => source.lastChange('service', name));
+      return [source.lastChange('node', nodeId), ...places].reduce((a, b) =>
+        b !== undefined && (a === undefined || b.seq > a.seq) ? b : a,
+      );
     },
     settings: () => source.get('settings', 'settings'),
   };

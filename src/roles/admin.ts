@@ -1,4 +1,5 @@
 /** Role `admin`: REST for people and pipelines; the only role that appends. */
+import type { ProofStore } from '../admin/agent-endpoints.ts';
 import { createCursors } from '../admin/cursor.ts';
 import type { RolloutProgress } from '../admin/rollout-endpoint.ts';
 import { type AdminServer, createAdminServer } from '../admin/server.ts';
@@ -10,9 +11,11 @@ import type { Secrets } from '../journal/secrets.ts';
 import { deriveKey, type SigningKey } from '../journal/signing-key.ts';
 import { createPolicyAdministration } from '../policy/administration.ts';
 import type { Toolchain } from '../rego/toolchain.ts';
-import { buildBootstrap } from '../xds/bootstrap.ts';
+import { type AdsProtocol, buildBootstrap } from '../xds/bootstrap.ts';
+import type { BuildOptions } from '../xds/build.ts';
 import { buildGrpcBootstrap } from '../xds/grpc-bootstrap.ts';
 import type { NodeStatus } from '../xds/node-status.ts';
+import { createAgentConfiguration } from './agent-configuration.ts';
 import { nodeAuthorities, openNodeIssuer } from './nodes.ts';
 import type { World } from './world.ts';
 
@@ -27,6 +30,8 @@ export interface AdminRoleOptions {
   readonly nodeStatus: (id: string) => NodeStatus | undefined;
   /** how far changes have come in this process and on its nodes */
   readonly progress: RolloutProgress;
+  readonly proofs: ProofStore;
+  readonly buildOptions: () => Omit<BuildOptions, 'asOfMs'>;
   /** where Envoys reach the ADS port */
   readonly controlPort: number;
 }
@@ -40,6 +45,8 @@ export async function createAdminRole({
   toolchain,
   nodeStatus,
   progress,
+  proofs,
+  buildOptions,
   controlPort,
 }: AdminRoleOptions): Promise<AdminServer> {
   const { state, journal, blobs, follower, clock, random, metrics } = world;
@@ -48,6 +55,17 @@ export async function createAdminRole({
   const issued = createIssuedCertificates(state.enrolments.view);
   const nodes = nodeAuthorities(issued, world);
   const nodeIssuer = await openNodeIssuer({ ...world, logger }, writer, secrets);
+  const bootstrapOf = (nodeId: string, protocol: AdsProtocol = 'delta') => {
+    const kind = state.registry.view.node(nodeId)?.value.kind;
+    const build = kind === 'proxyless' ? buildGrpcBootstrap : buildBootstrap;
+    return build({
+      nodeId,
+      adsAddress: config.control.address,
+      adsPort: controlPort,
+      adsTls: config.control.tls && config.control.envoyTls,
+      protocol,
+    });
+  };
   return createAdminServer({
     options: config.admin,
     logger,
@@ -75,16 +93,18 @@ export async function createAdminRole({
     }),
     nodeStatus,
     progress,
-    bootstrapOf(nodeId, protocol = 'delta') {
-      const kind = state.registry.view.node(nodeId)?.value.kind;
-      const build = kind === 'proxyless' ? buildGrpcBootstrap : buildBootstrap;
-      return build({
-        nodeId,
-        adsAddress: config.control.address,
-        adsPort: controlPort,
-        adsTls: config.control.tls && config.control.envoyTls,
-        protocol,
-      });
-    },
+    proofs,
+    bounds: config.tier1,
+    bootstrapOf,
+    agentConfiguration: createAgentConfiguration({
+      registry: state.registry.view,
+      instance: follower.genesis()?.instance ?? '',
+      buildOptions,
+      bootstrapOf,
+      progress: progress.node,
+      issuer: nodeIssuer,
+      tier1: config.tier1,
+      clock,
+    }),
   });
 }

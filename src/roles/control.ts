@@ -5,15 +5,14 @@ import { loadEnvoyMessages } from '../grpc/messages.ts';
 import { createGrpcServer } from '../grpc/server.ts';
 import { type AdsService, createAdsService } from '../xds/ads-service.ts';
 import type { BuildOptions, BuildResources } from '../xds/build.ts';
-import type { Place } from '../xds/cluster.ts';
 import { createCsdsService } from '../xds/csds-service.ts';
-import { announcedPlace } from './announce.ts';
-import { createAuthzPlaces } from './authz-places.ts';
+import { createBuildOptions } from './build-options.ts';
 import { openPort } from './port.ts';
 import type { World } from './world.ts';
 
 export interface ControlRole {
   readonly ads: AdsService;
+  readonly buildOptions: () => Omit<BuildOptions, 'asOfMs'>;
   /** @returns the port, once it is known where the authorizers are */
   listen(): Promise<number>;
   setServing(serving: boolean): void;
@@ -28,25 +27,15 @@ export function createControlRole(
   build?: BuildResources,
 ): ControlRole {
   const { clock, metrics, follower, state } = world;
-  const { envoyTls, rollout } = config.control;
+  const { rollout } = config.control;
   const logger = world.logger.child({ role: 'control' });
-  const configured: Place = announcedPlace(config.authz, authzPort);
-  const places = createAuthzPlaces({
+  const options = createBuildOptions({
     ...world,
+    config,
+    authzPort,
     logger,
-    onChange: () => {
-      buildOptions = optionsFor(places.current());
-      ads.rebuildAll();
-    },
+    onChange: () => ads.rebuildAll(),
   });
-  const optionsFor = (live: readonly Place[]): Omit<BuildOptions, 'asOfMs'> => ({
-    authz: {
-      places: live.length > 0 ? live : [configured],
-      timeoutMs: config.control.checkTimeoutMs,
-      ...(config.authz.tls && envoyTls && { tls: envoyTls }),
-    },
-  });
-  let buildOptions = optionsFor([]);
   const { tls, peerClaims } = openPort('control', config.control, { ...world, logger });
   const messages = loadEnvoyMessages();
   const ads = createAdsService({
@@ -55,7 +44,7 @@ export function createControlRole(
     onApplied: (listener) => follower.onApplied(listener),
     peerClaims,
     messages,
-    buildOptions: () => buildOptions,
+    buildOptions: () => options.current(),
     ...(build === undefined ? {} : { build }),
     clock,
     logger,
@@ -75,13 +64,14 @@ export function createControlRole(
   const server = createGrpcServer(config.control, [ads.service, status], logger, tls, world.door('control'));
   return {
     ads,
+    buildOptions: () => options.current(),
     async listen() {
-      await places.start();
+      await options.start();
       return server.listen();
     },
     setServing: (serving) => server.setServing(serving),
     async close(graceMs) {
-      places.close();
+      options.close();
       ads.close();
       await server.close(graceMs);
     },

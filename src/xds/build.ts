@@ -8,6 +8,8 @@ import type { RegistryView } from '../registry/view.ts';
 import { type Authz, authzResources } from './authz-cluster.ts';
 import { serviceCluster, serviceEndpoints } from './cluster.ts';
 import { nodeListener } from './listener.ts';
+import type { Place } from './node-status.ts';
+import { probeHost } from './probe-route.ts';
 import { proxylessResources } from './proxyless.ts';
 import type { NodeResources } from './resource-types.ts';
 import { type RoutedService, routeTable } from './route-table.ts';
@@ -17,6 +19,10 @@ export interface BuildOptions {
   readonly authz: Authz;
   /** the time that it is built for: what has ended by then is not in it */
   readonly asOfMs: number;
+  /** the longest life of a stream; left out: as long as it likes */
+  readonly maxStreamSeconds?: number;
+  /** of the last change that concerns the node: what its probe answers; left out: it has none */
+  readonly position?: Place;
 }
 
 export type BuildResources = (
@@ -32,13 +38,14 @@ export const buildResources: BuildResources = (view, { name: id, value: node }, 
   if (!isEnvoyNode(node)) throw new Failure('snapshot_inconsistent', 'the node has no listener');
   // one that is disabled keeps its cluster: enabling it again is a change of routes alone
   const forwarded = routed.filter(({ status }) => status.state !== 'closed');
+  const { position } = options;
   const authz = authzResources(options.authz);
   return {
     cluster: [authz.cluster, ...forwarded.map(({ service }) => shared(service).cluster)],
     secrets: [...authz.secrets, ...listenerSecrets(node)],
     endpoints: [authz.endpoints, ...forwarded.map(({ service }) => shared(service).endpoints)],
-    listener: [nodeListener(node, options.authz.timeoutMs)],
-    routes: [routeTable(routed)],
+    listener: [nodeListener(node, options.authz.timeoutMs, options.maxStreamSeconds)],
+    routes: [routeTable(routed, position && [probeHost(position, node.listener.address)])],
   };
 };
 

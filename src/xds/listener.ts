@@ -21,7 +21,12 @@ import { secretOverAds } from './secrets.ts';
 
 type Tls = NonNullable<EnvoyNode['listener']['tls']>;
 
-export function nodeListener({ listener }: EnvoyNode, authzTimeoutMs: number): JsonObject {
+/** @param maxStreamSeconds  the longest life of a stream: rules are asked when it begins */
+export function nodeListener(
+  { listener }: EnvoyNode,
+  authzTimeoutMs: number,
+  maxStreamSeconds?: number,
+): JsonObject {
   const { address, port, tls } = listener;
   return {
     '@type': TYPE_URLS.listener,
@@ -31,7 +36,10 @@ export function nodeListener({ listener }: EnvoyNode, authzTimeoutMs: number): J
     filterChains: [
       {
         filters: [
-          { name: 'envoy.filters.network.http_connection_manager', typedConfig: httpManager(authzTimeoutMs) },
+          {
+            name: 'envoy.filters.network.http_connection_manager',
+            typedConfig: httpManager(authzTimeoutMs, maxStreamSeconds),
+          },
         ],
         ...(tls && {
           transportSocketConnectTimeout: '10s',
@@ -42,7 +50,7 @@ export function nodeListener({ listener }: EnvoyNode, authzTimeoutMs: number): J
   };
 }
 
-function httpManager(authzTimeoutMs: number): JsonObject {
+function httpManager(authzTimeoutMs: number, maxStreamSeconds: number | undefined): JsonObject {
   return {
     '@type': typeUrl('envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager'),
     statPrefix: STAT_PREFIX,
@@ -56,6 +64,12 @@ function httpManager(authzTimeoutMs: number): JsonObject {
       { name: EXT_AUTHZ_FILTER, typedConfig: extAuthzFilter(authzTimeoutMs) },
       { name: 'envoy.filters.http.router', typedConfig: router() },
     ],
+    // bounded as any other stream
+    upgradeConfigs: [{ upgradeType: 'websocket' }],
+    commonHttpProtocolOptions: {
+      ...CONNECTION,
+      ...(maxStreamSeconds !== undefined && { maxStreamDuration: `${maxStreamSeconds}s` }),
+    },
     ...PATHS,
     ...CALLER,
     ...BOUNDS,
@@ -79,12 +93,13 @@ const CALLER: JsonObject = {
   setCurrentClientCertDetails: { uri: true },
 };
 
+const CONNECTION: JsonObject = {
+  idleTimeout: '300s',
+  maxHeadersCount: 100,
+  headersWithUnderscoresAction: 'REJECT_REQUEST',
+};
+
 const BOUNDS: JsonObject = {
-  commonHttpProtocolOptions: {
-    idleTimeout: '300s',
-    maxHeadersCount: 100,
-    headersWithUnderscoresAction: 'REJECT_REQUEST',
-  },
   http2ProtocolOptions: {
     maxConcurrentStreams: 100,
     initialStreamWindowSize: 65_536,

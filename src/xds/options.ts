@@ -43,3 +43,24 @@ export const stagingSchema = Type.Object(
       'change. What may take access away goes to all at once, and so do endpoints. Left out: all at once',
   },
 );
+/** How long what was right may be enforced when nobody can say any more that it is not. */
+export const tier1OptionsSchema = Type.Object(
+  {
+    maxOfflineSeconds: Type.Integer({
+      minimum: 1,
+      maximum: 2_592_000,
+      default: 86_400,
+      description: 'how long a node that is cut off may go on with its last rules, or start with them',
+    }),
+    maxStreamSeconds: Type.Integer({
+      minimum: 1,
+      maximum: 86_400,
+      default: 3_600,
+      description:
+        'the longest life of a request, WebSockets and streams included: rules are asked when it begins, so a ' +
+        'revocation reaches all by then',
+    }),
+  },
+  { additionalProperties: false, default: {}, description: 'rules that the proxies enforce by themselves' },
+);
+export type Tier1Options = Static<typeof tier1OptionsSchema>;

@@ -47,6 +47,15 @@ export function rbacOfSubjects(subjects: Subjects): JsonObject {
   };
 }
 
+/** A route's override that lets pass whoever comes from one of these addresses, as the connection shows it. */
+export function rbacOfAddresses(ranges: readonly JsonObject[]): JsonObject {
+  const principals = ranges.map((range) => ({ directRemoteIp: range }));
+  return {
+    '@type': RBAC_PER_ROUTE,
+    rbac: { rules: { action: 'ALLOW', policies: { here: { permissions: [{ any: true }], principals } } } },
+  };
+}
+
 /** @param name shows up in Envoy's access log as the effective policy */
 function actionOf(name: string, action: 'ALLOW' | 'DENY'): JsonObject {
   return { action: { name, typedConfig: { '@type': ACTION, name, action } } };

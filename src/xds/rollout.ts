@@ -70,6 +70,30 @@ export function rolloutStateOf(progress: NodeProgress | undefined, seq: number):
   return trouble === undefined ? 'pending' : 'failed';
 }
 
+interface ProofFacts {
+  /** what it was seen to enforce */
+  readonly enforced: Place | undefined;
+  /** the last entry that concerns it, as the journal says up to `folded` */
+  readonly concerned: Place | undefined;
+  readonly folded: Place;
+}
+
+/**
+ * Whether a node was seen to enforce what the journal says at `seq`. It answers the position of the last change that
+ * concerns it, which may be older: then nothing between the two may concern it. A position of another epoch may be of
+ * entries that were lost, so it counts only where the journal still names the same one.
+ */
+export function isProven(seq: number, { enforced, concerned, folded }: ProofFacts): boolean {
+  if (enforced === undefined) return false;
+  if (enforced.epoch === folded.epoch && enforced.seq >= seq) return true;
+  return (
+    concerned !== undefined &&
+    folded.seq >= seq &&
+    concerned.epoch === enforced.epoch &&
+    concerned.seq === enforced.seq
+  );
+}
+
 /** One stream of a node. */
 export interface NodeStream {
   /** what it accepted as a whole, last */

@@ -39,7 +39,8 @@ const SIGN = /[!$&'()*+,=:@]/;
 
 const REQUEST_TIMEOUT = '15s';
 
-export function routeTable(services: readonly RoutedService[]): JsonObject {
+/** @param more  virtual hosts of no service */
+export function routeTable(services: readonly RoutedService[], more: readonly JsonObject[] = []): JsonObject {
   const hosts = virtualHosts(services);
   const named = hosts.some(({ domains }) => domains.includes('*'));
   return {
@@ -50,6 +51,7 @@ export function routeTable(services: readonly RoutedService[]): JsonObject {
     virtualHosts: [
       ...hosts.map(({ domains, routed }) => virtualHost(domains, routed)),
       ...(named ? [] : [virtualHost(['*'], [])]),
+      ...more,
     ],
   };
 }

@@ -117,7 +117,9 @@ export function createSnapshots(deps: SnapshotsDeps): Snapshots {
     }
     try {
       const asOfMs = expiries.asOfMs();
-      const resources = deps.build(registry, node, { ...deps.buildOptions(), asOfMs });
+      const position = registry.lastChangeOf(id);
+      const options = { ...deps.buildOptions(), asOfMs, ...(position && { position }) };
+      const resources = deps.build(registry, node, options);
       expiries.set(id, nextEndOf(registry, id, asOfMs));
       replace(id, createSnapshot(resources, deps.position(), encode));
     } catch (error) {

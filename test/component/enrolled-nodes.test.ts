@@ -9,7 +9,6 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest
 import { type App, startApp } from '../../src/app.ts';
 import { initInstance } from '../../src/cli/init-command.ts';
 import { enrolCommand } from '../../src/cli/node-enrol-command.ts';
-import { openNodeFolder } from '../../src/cli/node-folder.ts';
 import { ApiError } from '../../src/client/api-error.ts';
 import { type AdminClient, createClient } from '../../src/client/client.ts';
 import { createTlsFetch } from '../../src/client/tls-fetch.ts';
@@ -27,6 +26,7 @@ import { createSecrets } from '../../src/journal/secrets.ts';
 import { readSecretsKeyFile } from '../../src/journal/secrets-key.ts';
 import { readSigningKeyFile } from '../../src/journal/signing-key.ts';
 import { createWriter } from '../../src/journal/writer.ts';
+import { openNodeFolder } from '../../src/node/node-folder.ts';
 import { openStore } from '../../src/store/open.ts';
 import { silentLogger } from '../../src/telemetry/logger.ts';
 import { type AdsClient, openAdsClient } from '../support/ads-client.ts';
@@ -285,6 +285,7 @@ async function aFolderThatIsDue(node: string): Promise<{ readonly out: string; r
     privateKey,
     nodeAuthorities: certificate,
     authorities: undefined,
+    configurationKey: 'PEM',
   });
   return { out, serial: parsed.serialNumber };
 }

@@ -96,6 +96,7 @@ describe('the roll-out of an entry', () => {
       connected: true,
       state: 'applied',
       seq: before + 1,
+      proven: false,
     });
     concerned.send('routes', { nonce: response.nonce });
     await eventually('it is done', async () => (await rollout()).done);
@@ -144,6 +145,7 @@ describe('the roll-out of an entry', () => {
       connected: false,
       state: 'disconnected',
       seq: before,
+      proven: false,
     });
     expect(await stateOf('edge-1', before)).toBe('applied');
   });

@@ -34,6 +34,8 @@ describe('the OpenAPI document', () => {
     expect(own).toEqual([
       ['enrolNode', [{ enrolmentToken: [] }]],
       ['renewNodeCertificate', [{ nodeCertificate: [] }]],
+      ['getNodeConfiguration', [{ nodeCertificate: [] }]],
+      ['reportProof', [{ nodeCertificate: [] }]],
     ]);
   });
 

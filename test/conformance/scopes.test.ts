@@ -73,6 +73,8 @@ describe('a credential of its own', () => {
     expect(shown).toEqual([
       ['enrolNode', [{ enrolmentToken: [] }], undefined],
       ['renewNodeCertificate', [{ nodeCertificate: [] }], undefined],
+      ['getNodeConfiguration', [{ nodeCertificate: [] }], undefined],
+      ['reportProof', [{ nodeCertificate: [] }], undefined],
     ]);
   });
 });
@@ -121,9 +123,9 @@ describe('a token', () => {
 
   it.each(ownRows)('of $held is nothing to $method $template', async ({ method, template, held }) => {
     const before = await admin.length();
-    const answer = await admin.call(method, template, {
+    const answer = await admin.call(method, template.replaceAll(/\{[^}]+\}/g, 'nothing'), {
       token: tokens.get(held) ?? null,
-      body: { csr: 'x' },
+      ...(method === 'GET' ? {} : { body: { csr: 'x' } }),
     });
     // of failed authentications one in a minute is told what was wrong
     expect([401, 429]).toContain(answer.status);

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { JsonObject } from '../../src/core/json.ts';
+import { PROBE_HOST } from '../../src/core/probe.ts';
 import { loadEnvoyMessages } from '../../src/grpc/messages.ts';
 import { createGrpcServer, type GrpcServer } from '../../src/grpc/server.ts';
 import { deleteGrant, putGrant, putNode, putService } from '../../src/registry/commit.ts';
@@ -276,7 +277,7 @@ allow if input.parsed_path == ["orders", "open"]
       });
       const { data } = await stack.client.GET('/v1/nodes/{id}/bootstrap', { params });
       envoy = await startEnvoy(withFreeAdminPort(data as object));
-      await stack.startNode('edge-delta');
+      const other = await stack.startNode('edge-delta');
       for (const port of Object.values(ports)) {
         await eventually('it serves', async () => (await sendRequest(port, '/orders/open')).status === 200);
         await expectForwarded(stack.upstream, () => sendRequest(port, '/orders/open'));
@@ -285,7 +286,7 @@ allow if input.parsed_path == ["orders", "open"]
       const apiTypeOf = async (config: Promise<Record<string, unknown>>) =>
         /"api_type":"(\w+)"/.exec(JSON.stringify(await config))?.[1];
       expect(await apiTypeOf(envoy.json('/config_dump'))).toBe('GRPC');
-      // one configuration, two ways to say it: all but the listener, which has the port, is the same
+      // one configuration, two ways to say it: all but the listener, which has the port, and the position is the same
       const types = await eventually('both have accepted all', async () => {
         const [sotw, delta] = await Promise.all(
           ['edge-sotw', 'edge-delta'].map(async (id) => {
@@ -297,9 +298,18 @@ allow if input.parsed_path == ["orders", "open"]
         );
         return sotw && delta && { sotw, delta };
       });
-      for (const type of ['cluster', 'endpoints', 'routes'] as const) {
+      for (const type of ['cluster', 'endpoints'] as const) {
         expect(types.sotw[type].ackedVersion).toBe(types.delta[type].ackedVersion);
       }
+      const hostsOf = async ({ json }: EnvoyProcess): Promise<readonly unknown[]> => {
+        const { configs = [] } = (await json('/config_dump?resource=dynamic_route_configs')) as {
+          configs?: readonly { route_config: { virtual_hosts: readonly { name: string }[] } }[];
+        };
+        const hosts = configs.flatMap(({ route_config }) => route_config.virtual_hosts);
+        expect(hosts.map(({ name }) => name)).toContain(PROBE_HOST);
+        return hosts.filter(({ name }) => name !== PROBE_HOST);
+      };
+      expect(await hostsOf(envoy)).toEqual(await hostsOf(other));
     } finally {
       await envoy?.stop();
       await stack.stop();

@@ -33,6 +33,8 @@ const admin = await createAdminRole({
   toolchain: createToolchain(config.rego, logger),
   nodeStatus: () => undefined,
   progress: { replicas: () => [], node: () => undefined },
+  proofs: { report: async () => {}, of: () => undefined },
+  buildOptions: () => ({ authz: { places: [], timeoutMs: 1 } }),
   controlPort: 0,
 });
 process.stdout.write(`${await admin.listen(config.admin)}\n`);

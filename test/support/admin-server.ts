@@ -1,5 +1,6 @@
 import { Value } from 'typebox/value';
 import { expect } from 'vitest';
+import type { Proof } from '../../src/admin/agent-endpoints.ts';
 import { createCursors } from '../../src/admin/cursor.ts';
 import { type AdminOptions, adminOptionsSchema } from '../../src/admin/options.ts';
 import { createAdminServer } from '../../src/admin/server.ts';
@@ -19,9 +20,11 @@ import { createPolicyState } from '../../src/policy/state.ts';
 import { createRegistry } from '../../src/registry/state.ts';
 import { type RegoOptions, regoOptions } from '../../src/rego/options.ts';
 import { createToolchain, type Toolchain } from '../../src/rego/toolchain.ts';
+import { createAgentConfiguration } from '../../src/roles/agent-configuration.ts';
 import { type LogFields, type Logger } from '../../src/telemetry/logger.ts';
 import { createMetrics } from '../../src/telemetry/metrics.ts';
-import type { NodeStatus } from '../../src/xds/node-status.ts';
+import type { NodeStatus, Place } from '../../src/xds/node-status.ts';
+import { type Tier1Options, tier1OptionsSchema } from '../../src/xds/options.ts';
 import type { NodeProgress } from '../../src/xds/rollout.ts';
 import { createContract, type OpenApiDocument } from './admin-contract.ts';
 import { createTestJournal, type TestJournal } from './journal-memory.ts';
@@ -113,6 +116,11 @@ export async function startAdmin(given: AdminHarnessOptions = {}): Promise<Admin
   const logged: string[] = [];
   let nodeStatus: NodeStatus | undefined;
   let nodeProgress: NodeProgress | undefined;
+  const proofs = new Map<string, Place>();
+  const proofOf = (node: string): Proof | undefined => {
+    const place = proofs.get(node);
+    return place && { ...place, at: new Date(clock.nowMs()).toISOString() };
+  };
   const server = await createAdminServer({
     ...basics,
     options: { ...(Value.Default(adminOptionsSchema, {}) as AdminOptions), ...given.options },
@@ -135,6 +143,18 @@ export async function startAdmin(given: AdminHarnessOptions = {}): Promise<Admin
       replicas: () => [{ id: 'test', role: 'admin', seq: journal.follower.position().seq }],
       node: () => nodeProgress,
     },
+    proofs: { report: async (node, place) => void proofs.set(node, place), of: proofOf },
+    bounds: Value.Default(tier1OptionsSchema, {}) as Tier1Options,
+    agentConfiguration: createAgentConfiguration({
+      registry: registry.view,
+      instance: 'test',
+      buildOptions: () => ({ authz: { places: [], timeoutMs: 250 } }),
+      bootstrapOf: (id) => ({ node: { id } }),
+      progress: () => nodeProgress,
+      issuer: () => issuer,
+      tier1: Value.Default(tier1OptionsSchema, {}) as Tier1Options,
+      clock,
+    }),
   });
   const port = await server.listen({ address: '127.0.0.1', port: 0 });
   const url = `http://127.0.0.1:${port}`;

@@ -138,9 +138,15 @@ function fold({ reducer }: Room, drafts: readonly Draft[], from = 1): readonly s
   return drafts.flatMap((draft, index) => reducer.apply(anEntry(from + index, draft)));
 }
 
+/** Another version than 1: what an older program has captured is not restored. */
+const VERSIONS: Readonly<Record<string, number>> = { registry: 2 };
+
 describe.each(Object.entries(ROOMS))('the section of the %s', (section, [createRoom, drafts]) => {
   it('is named as its room, for all time', () => {
-    expect(createRoom().reducer.section).toMatchObject({ name: section, version: 1 });
+    expect(createRoom().reducer.section).toMatchObject({
+      name: section,
+      version: VERSIONS[section] ?? 1,
+    });
   });
 
   it('brings back all that was folded, and the fold goes on from there as if nothing had been', () => {

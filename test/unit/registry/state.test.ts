@@ -58,6 +58,28 @@ describe('the registry as a fold', () => {
     expect(view.nodesOfService('b')).toEqual([]);
   });
 
+  it('knows the last entry that concerns a node: of itself, of its services, of their grants, gone ones too', () => {
+    const world = createRegistryWorld();
+    const { view } = world;
+    const last = () => view.lastChangeOf('n')?.seq;
+    world.commit(putService(view, 'mine', aService()), putService(view, 'other', aService({ prefix: '/o' })));
+    expect(last()).toBeUndefined();
+    world.commit(putNode(view, 'n', aNode(['mine'])));
+    expect(last()).toBe(3);
+    world.commit(putGrant(view, 'other', 'g', aGrant()), putSettings(view, {}));
+    expect(last()).toBe(3);
+    world.commit(putGrant(view, 'mine', 'g', aGrant()));
+    expect(last()).toBe(6);
+    world.commit(deleteGrant(view, 'mine', 'g'));
+    expect(last()).toBe(7);
+    world.commit(putNode(view, 'n', aNode(['other'])));
+    expect(last()).toBe(8);
+    world.commit(putService(view, 'other', aService({ prefix: '/p' })), deleteService(view, 'mine'));
+    expect(last()).toBe(9);
+    world.commit(deleteNode(view, 'n'));
+    expect(last()).toBeUndefined();
+  });
+
   it('knows who is granted what, through every change of a grant', () => {
     const world = createRegistryWorld();
     const { view } = world;

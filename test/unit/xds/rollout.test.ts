@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { sha256 } from '../../../src/core/digest.ts';
 import type { Position } from '../../../src/core/position.ts';
-import { UNKNOWN_NODE } from '../../../src/xds/node-status.ts';
+import { type Place, UNKNOWN_NODE } from '../../../src/xds/node-status.ts';
 import { ofEachType } from '../../../src/xds/resource-types.ts';
 import {
+  isProven,
   joinProgress,
   type NodeFacts,
   type NodeProgress,
@@ -151,5 +152,33 @@ describe('what several control processes know of a node', () => {
     expect(joinProgress([older, { connected: false }, newer])).toEqual(newer);
     expect(joinProgress([{ connected: false }])).toEqual({ connected: false });
     expect(joinProgress([])).toBeUndefined();
+  });
+});
+
+describe('a node is proven at an entry', () => {
+  const at = (seq: number, epoch = 1) => ({ epoch, seq });
+  const proven = (seq: number, enforced: Place | undefined, concerned: Place | undefined, folded = at(9)) =>
+    isProven(seq, { enforced, concerned, folded });
+
+  it('once it enforces that entry or a later one', () => {
+    expect(proven(5, at(5), at(5))).toBe(true);
+    expect(proven(5, at(7), at(7))).toBe(true);
+    expect(proven(5, at(4), at(5))).toBe(false);
+    expect(proven(5, undefined, at(5))).toBe(false);
+  });
+
+  it('when nothing since what it enforces concerns it', () => {
+    expect(proven(8, at(4), at(4))).toBe(true);
+    expect(proven(8, at(4), at(6))).toBe(false);
+  });
+
+  it('only as far as the journal is known here', () => {
+    expect(proven(8, at(4), at(4), at(7))).toBe(false);
+  });
+
+  it('by a position of another epoch only where the journal still names it', () => {
+    expect(proven(5, at(7, 1), at(6, 2), at(9, 2))).toBe(false);
+    expect(proven(5, at(7, 1), at(4, 1), at(9, 2))).toBe(false);
+    expect(proven(5, at(4, 1), at(4, 1), at(9, 2))).toBe(true);
   });
 });

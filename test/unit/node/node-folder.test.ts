@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { openNodeFolder } from '../../../src/cli/node-folder.ts';
+import { openNodeFolder } from '../../../src/node/node-folder.ts';
 import { createAuthority, type TestAuthority } from '../../support/certificates.ts';
 
 let folder = '';
@@ -15,7 +15,11 @@ beforeEach(async () => {
 afterEach(() => rmSync(folder, { recursive: true }));
 
 async function anIdentity() {
-  const pems = { nodeAuthorities: authority.certificate, authorities: authority.certificate };
+  const pems = {
+    nodeAuthorities: authority.certificate,
+    authorities: authority.certificate,
+    configurationKey: 'PEM',
+  };
   return { ...(await authority.issue({ uris: ['spiffe://x/node/edge'] })), ...pems };
 }
 
@@ -32,7 +36,13 @@ describe('the folder of a node', () => {
       privateKey: identity.privateKey,
     });
     const files = readdirSync(join(folder, 'current')).sort();
-    expect(files).toEqual(['authorities.pem', 'certificate.pem', 'node-authorities.pem', 'private-key.pem']);
+    expect(files).toEqual([
+      'authorities.pem',
+      'certificate.pem',
+      'configuration-key.pem',
+      'node-authorities.pem',
+      'private-key.pem',
+    ]);
     for (const name of files) expect(statSync(join(folder, 'current', name)).mode & 0o777).toBe(0o600);
     expect(statSync(join(folder, readlinkSync(join(folder, 'current')))).mode & 0o777).toBe(0o700);
   });

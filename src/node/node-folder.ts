@@ -3,9 +3,11 @@
  * puts the next in its place: whoever reads through it finds a pair that fits. Envoy is told of that by its SDS files.
  *
  * ```
- * DIR/current → versions/<name>/{certificate,private-key,authorities,node-authorities}.pem
+ * DIR/current → versions/<name>/{certificate,private-key,authorities,node-authorities,configuration-key}.pem
  * DIR/{certificate,authorities}.sds.json     secrets for Envoy (`control.envoyTls.secretsFolder: DIR`)
  * DIR/next-key.pem                           the key of an enrolment that is not finished
+ * DIR/configuration.json                     what the node may be started with while Chancery is away, signed
+ * DIR/envoy/                                 what its Envoy was started with last (`chancery node run`)
  * ```
  */
 import { createPrivateKey, randomBytes, X509Certificate } from 'node:crypto';
@@ -38,11 +40,20 @@ export interface NewNodeIdentity extends NodeIdentity {
   readonly nodeAuthorities: string;
   /** PEM: of the certificates that Chancery's ports show; undefined: those of the machine */
   readonly authorities: string | undefined;
+  /** PEM: with which Chancery signs what this node keeps */
+  readonly configurationKey: string;
+}
+
+export interface InstalledIdentity extends NodeIdentity {
+  readonly parsed: X509Certificate;
+  /** undefined: it came without one */
+  readonly authorities: string | undefined;
+  readonly configurationKey: string | undefined;
 }
 
 export interface NodeFolder {
   /** undefined: there is none yet */
-  current(): (NodeIdentity & { readonly parsed: X509Certificate }) | undefined;
+  current(): InstalledIdentity | undefined;
   /**
    * PEM of the key for an enrolment; the same one until `install`, so that whoever was interrupted after the token was
    * used can ask again with the same key.
@@ -70,7 +81,11 @@ export function openNodeFolder(path: string): NodeFolder {
       const [certificate = '', privateKey = ''] = ['certificate.pem', 'private-key.pem'].map((name) =>
         readFileSync(join(current, name), 'utf8'),
       );
-      return { certificate, privateKey, parsed: new X509Certificate(certificate) };
+      const [authorities, configurationKey] = ['authorities.pem', 'configuration-key.pem'].map((name) =>
+        existsSync(join(current, name)) ? readFileSync(join(current, name), 'utf8') : undefined,
+      );
+      const parsed = new X509Certificate(certificate);
+      return { certificate, privateKey, parsed, authorities, configurationKey };
     },
 
     enrolmentKey() {
@@ -80,7 +95,7 @@ export function openNodeFolder(path: string): NodeFolder {
       return key;
     },
 
-    install({ certificate, privateKey, nodeAuthorities, authorities }) {
+    install({ certificate, privateKey, nodeAuthorities, authorities, configurationKey }) {
       const parsed = new X509Certificate(certificate);
       if (!parsed.checkPrivateKey(createPrivateKey(privateKey))) {
         throw new Failure('internal', 'the certificate that was issued is not for the key of this node');
@@ -94,6 +109,7 @@ export function openNodeFolder(path: string): NodeFolder {
       write('private-key.pem', privateKey);
       write('certificate.pem', certificate);
       write('node-authorities.pem', nodeAuthorities);
+      write('configuration-key.pem', configurationKey);
       if (authorities !== undefined) write('authorities.pem', authorities);
       syncFolder(version);
       syncFolder(versions);
@@ -137,7 +153,8 @@ function secretsOf(folder: string): Readonly<Record<'certificate' | 'authorities
   };
 }
 
-function replaceFile(path: string, text: string): void {
+/** For the owner only; whoever reads finds the one or the other, and never a part. */
+export function replaceFile(path: string, text: string): void {
   writeFileSync(`${path}.new`, text, { mode: 0o600, flush: true });
   renameSync(`${path}.new`, path);
 }
