@@ -2,6 +2,7 @@
  * The registry as the journal tells it: who calls, services, grants, nodes and settings. `reducer` mutates, `view`
  * reads; a view is a window on the present, not a copy.
  */
+import { isDeepStrictEqual } from 'node:util';
 import type { FoldedEntry, Reducer } from '../journal/fold.ts';
 import { changeOfEntry, isRegistryKind, REGISTRY_KINDS } from './bodies.ts';
 import {
@@ -40,8 +41,10 @@ export function createRegistry(instance: () => string = () => ''): Registry {
       kinds: REGISTRY_KINDS,
       apply(entry) {
         if (!isRegistryKind(entry.kind)) return [];
-        const keys = applyChange(changeOfEntry(entry.kind, entry), entry, records);
-        for (const key of keys) noteChange(key, entry, view, records);
+        const change = changeOfEntry(entry.kind, entry);
+        const isOfPlaces = changesPlacesAlone(change, records);
+        const keys = applyChange(change, entry, records);
+        if (!isOfPlaces) for (const key of keys) noteChange(key, entry, view, records);
         return keys;
       },
       section: {
@@ -80,4 +83,11 @@ function noteChange(key: ObjectKey, place: FoldedEntry, view: RegistryView, reco
   const [kind, name] = splitKey(key);
   if (kind === 'node') records.noteChange(kind, name, place);
   else for (const service of servicesReached(view, key)) records.noteChange('service', service, place);
+}
+
+/** Endpoints are no part of the rules, whose place this is: with it in the routes, each move of one would push them all. */
+function changesPlacesAlone({ kind, name, value }: RegistryChange, records: RegistryRecords): boolean {
+  const before = kind === 'service' ? records.get(kind, name)?.value : undefined;
+  if (kind !== 'service' || before === undefined || value === undefined) return false;
+  return isDeepStrictEqual({ ...before, endpoints: [] }, { ...value, endpoints: [] });
 }

@@ -73,8 +73,8 @@ export interface RegistryView {
   /** what a node has, by itself or by its groups */
   servicesOfNode(id: string): readonly string[];
   /**
-   * The last entry that changed the node, a service of it, or who may call such a service: the same on every process, and
-   * after a restart. An end of a grant by time is no entry. undefined: not registered
+   * The last entry that changed the node, a service of it beyond its endpoints, or who may call such a service: the same on
+   * every process, and after a restart. An end of a grant by time is no entry. undefined: not registered
    */
   lastChangeOf(nodeId: string): Place | undefined;
   /** undefined: never put */

@@ -76,6 +76,9 @@ describe('the registry as a fold', () => {
     expect(last()).toBe(8);
     world.commit(putService(view, 'other', aService({ prefix: '/p' })), deleteService(view, 'mine'));
     expect(last()).toBe(9);
+    const moved = [{ address: '127.0.0.9', port: 9 }];
+    world.commit(putService(view, 'other', aService({ prefix: '/p', endpoints: moved })));
+    expect(last()).toBe(9);
     world.commit(deleteNode(view, 'n'));
     expect(last()).toBeUndefined();
   });
