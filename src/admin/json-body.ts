@@ -4,6 +4,7 @@
  */
 import { Failure } from '../core/failure.ts';
 import type { Json } from '../core/json.ts';
+import { parseJson } from '../core/parse-json.ts';
 
 const MAX_DEPTH = 100;
 const utf8 = new TextDecoder('utf-8', { fatal: true });
@@ -12,7 +13,7 @@ const utf8 = new TextDecoder('utf-8', { fatal: true });
 export function parseJsonBody(bytes: Uint8Array): unknown {
   let value: unknown;
   try {
-    value = JSON.parse(utf8.decode(bytes));
+    value = parseJson(utf8.decode(bytes));
   } catch (error) {
     // The parser's own message quotes the body; it stays in the log.
     throw new Failure('request_malformed', 'the body is not JSON in UTF-8', { cause: error });

@@ -2,6 +2,7 @@
  * JSON that can be changed in place and keeps the text of its numbers: a log that says 12345678901234567000 where the
  * request said 12345678901234567890 is wrong.
  */
+import { parseJson } from '../core/parse-json.ts';
 
 /** A number as it was written; `JSON.stringify` writes it so again. */
 interface NumberText {
@@ -27,7 +28,7 @@ const json = JSON as unknown as JsonWithText;
 const INEXACT = /(?:^|[[:,])\s*-?(?:[0-9]{16}|[0-9]+[.eE])/;
 
 export function parseJsonText(text: string): LogJson {
-  if (!INEXACT.test(text)) return JSON.parse(text) as LogJson;
+  if (!INEXACT.test(text)) return parseJson(text) as LogJson;
   return json.parse(text, (_key, value, { source }) =>
     typeof value === 'number' && source !== undefined && source !== String(value)
       ? json.rawJSON(source)

@@ -12,6 +12,7 @@ import { Check } from 'typebox/value';
 import { toCanonicalJson } from '../core/canonical-json.ts';
 import type { Digest } from '../core/digest.ts';
 import { isJsonObject, type Json, type JsonObject } from '../core/json.ts';
+import { parseJson } from '../core/parse-json.ts';
 import { type BundleFiles, bundleFailure, packBundle, unpackBundle } from './bundle-archive.ts';
 import { MAX_ROOT_LENGTH, MAX_ROOTS, outsideRoots, rootsOf } from './bundle-roots.ts';
 import type { CompleteSource, PolicySource } from './source.ts';
@@ -132,11 +133,13 @@ function merge(into: JsonObject, more: JsonObject, file: string): JsonObject {
 
 function toJson(file: string, bytes: Uint8Array): Json {
   try {
-    return JSON.parse(toText(file, bytes), (name, value: Json) => {
+    const text = toText(file, bytes);
+    JSON.parse(text, (name, value: Json) => {
       // An own member for JSON.parse, the prototype for whoever copies it by assignment.
       if (name === '__proto__') throw new SyntaxError('a member __proto__');
       return value;
-    }) as Json;
+    });
+    return parseJson(text) as Json;
   } catch (cause) {
     throw bundleFailure(file, 'is not JSON that can be read', 'not_json', cause);
   }

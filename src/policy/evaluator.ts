@@ -2,6 +2,7 @@ import type { AnsweredCall } from '../builtins/builtin.ts';
 import { systemClock } from '../core/clock.ts';
 import { Failure } from '../core/failure.ts';
 import type { Json } from '../core/json.ts';
+import { parseJson } from '../core/parse-json.ts';
 import { systemRandom } from '../journal/random.ts';
 import type { NetworkCall } from '../outbound/network-call.ts';
 import { type ContextDeps, type EvaluationMemory, newBuiltinContext, newMemory } from './builtin-context.ts';
@@ -199,5 +200,5 @@ function toEvaluation(resultSet: string): Evaluation {
     throw new Error('the result set has an unexpected form');
   }
   const text = resultSet.slice(DEFINED.length, -END.length);
-  return { defined: true, value: JSON.parse(text) as Json, text };
+  return { defined: true, value: parseJson(text) as Json, text };
 }

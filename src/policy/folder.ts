@@ -3,6 +3,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { Failure } from '../core/failure.ts';
 import { isJsonObject, type Json } from '../core/json.ts';
+import { parseJson } from '../core/parse-json.ts';
 import type { PolicySource, SmokeCase } from './source.ts';
 
 const DATA_FILE = 'data.json';
@@ -56,7 +57,7 @@ function readText(path: string, name: string): string {
 function readJson(folder: string, name: string): Json {
   const text = readText(join(folder, name), name);
   try {
-    return JSON.parse(text) as Json;
+    return parseJson(text) as Json;
   } catch (cause) {
     throw fileFailure(name, 'is not JSON', cause);
   }

@@ -8,6 +8,7 @@ import { toCanonicalJson } from '../core/canonical-json.ts';
 import { type Digest, sha256 } from '../core/digest.ts';
 import { Failure, type FailureIssue } from '../core/failure.ts';
 import type { Json, JsonObject } from '../core/json.ts';
+import { parseJson } from '../core/parse-json.ts';
 import { schemaErrors } from '../core/schema-errors.ts';
 
 export const DEFAULT_ENTRYPOINTS: readonly string[] = ['envoy/authz/allow'];
@@ -90,7 +91,7 @@ export function encodeSource(value: unknown): EncodedSource {
 
 /** @throws Failure store_mismatch  when the bytes are not a source as `encodeSource` writes it */
 export function decodeSource(bytes: Uint8Array): CompleteSource {
-  const value: unknown = JSON.parse(Buffer.from(bytes).toString());
+  const value = parseJson(Buffer.from(bytes).toString());
   if (!Check(Type.Required(policySourceSchema), value)) {
     throw new Failure('store_mismatch', 'A stored policy source has an unexpected form');
   }

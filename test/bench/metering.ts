@@ -4,11 +4,11 @@
  * answers are compared; one that differs makes the bench fail.
  */
 
+import { ALL_BUILTINS } from '../../src/policy/builtins.ts';
 import { meterModule, UNITS_EXPORT } from '../../src/policy/metering.ts';
 import { DEFAULT_MAX_UNITS } from '../../src/policy/options.ts';
 import { createToolchain } from '../../src/rego/toolchain.ts';
 import { METERED_POLICIES, similarRules } from '../support/metered-policies.ts';
-import { NATIVE_BUILTINS } from '../support/native-builtins.ts';
 
 const PAIRS = 101;
 /** Evaluations without a break, for about so long: short, so that some are not interrupted on a busy machine. */
@@ -45,7 +45,7 @@ try {
   for (const { name, rego, inputs } of policies) {
     const { wasm } = await toolchain.compile({
       modules: { 'p.rego': `package envoy.authz\n\n${rego}\n` },
-      builtins: NATIVE_BUILTINS,
+      builtins: ALL_BUILTINS,
       entrypoints: ['envoy/authz/allow'],
     });
     const metered = meterModule(wasm);

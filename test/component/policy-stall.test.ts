@@ -1,10 +1,10 @@
 /** What would hold up the thread that answers Checks ends at its budget, and what fails harms nothing after it. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Failure } from '../../src/core/failure.ts';
+import { ALL_BUILTINS } from '../../src/policy/builtins.ts';
 import type { Evaluation, EvaluationOutcome, Evaluator } from '../../src/policy/evaluator.ts';
 import { createToolchain } from '../../src/rego/toolchain.ts';
 import { anEvaluator, meteredModule, POLICY_LIMITS } from '../support/metered-evaluator.ts';
-import { NATIVE_BUILTINS } from '../support/native-builtins.ts';
 
 const RULES: Readonly<Record<string, string>> = {
   exponential: 'count([1 | some a in input.x; some b in input.x; some c in input.x; a + b + c == -1])',
@@ -29,7 +29,7 @@ const toolchain = createToolchain({ callTimeoutMs: 30_000, maxQueued: 16, maxMem
 let module: WebAssembly.Module;
 beforeAll(async () => {
   const entrypoints = Object.keys(RULES).map((name) => `p/${name}`);
-  const source = { modules: { 'p.rego': POLICY }, builtins: NATIVE_BUILTINS, entrypoints };
+  const source = { modules: { 'p.rego': POLICY }, builtins: ALL_BUILTINS, entrypoints };
   module = meteredModule((await toolchain.compile(source)).wasm);
 });
 afterAll(() => toolchain.close());
