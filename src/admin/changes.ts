@@ -1,9 +1,11 @@
 /** From a call to a commit of the journal: who did it, under which id, and what a repeated call answers. */
+
 import { toCanonicalJson } from '../core/canonical-json.ts';
 import type { Clock } from '../core/clock.ts';
 import { type Digest, sha256 } from '../core/digest.ts';
 import { Failure } from '../core/failure.ts';
 import { isJsonObject } from '../core/json.ts';
+import { parseJson } from '../core/parse-json.ts';
 import type { Position } from '../core/position.ts';
 import type { Follower, Writer } from '../journal/fold.ts';
 import type { CommitId, Draft, Journal, StoredEntry } from '../journal/journal.ts';
@@ -103,7 +105,7 @@ async function whenAsked(
   request: Digest,
 ): Promise<string> {
   for (const { entry, body: bytes } of await entriesOf(journal, id, position)) {
-    const body: unknown = bytes && JSON.parse(Buffer.from(bytes).toString('utf8'));
+    const body: unknown = bytes && parseJson(Buffer.from(bytes).toString('utf8'));
     if (!isJsonObject(body) || body['request'] === undefined) continue;
     if (body['request'] === request) return entry.at;
     throw new Failure('idempotency_key_reused', 'the same Idempotency-Key came with another body before');

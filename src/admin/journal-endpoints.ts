@@ -1,7 +1,9 @@
 /** The journal over REST: what changed, when, by whom. Bodies are shown, their salts are not. */
+
 import { type Static, Type } from 'typebox';
 import { Failure } from '../core/failure.ts';
 import { isJsonObject, type JsonObject } from '../core/json.ts';
+import { parseJson } from '../core/parse-json.ts';
 import type { Journal, StoredEntry } from '../journal/journal.ts';
 import type { Cursors } from './cursor.ts';
 import { type Endpoint, endpoint } from './endpoint.ts';
@@ -96,7 +98,7 @@ export function journalEndpoints({
 function toView({ entry, body: bytes }: StoredEntry): Static<typeof journalEntrySchema> {
   const view = { ...entry, commit: { ...entry.commit } };
   if (bytes === undefined) return view;
-  const body: unknown = JSON.parse(Buffer.from(bytes).toString('utf8'));
+  const body: unknown = parseJson(Buffer.from(bytes).toString('utf8'));
   if (!isJsonObject(body))
     throw new Failure('store_mismatch', `the body of entry ${entry.seq} is not an object`);
   return { ...view, body: entry.kind === 'token.issue' ? withoutCredential(body) : body };

@@ -1,5 +1,7 @@
 /** The worker's side: records in, lines to sinks, and what became of them back. */
+
 import type { MessagePort } from 'node:worker_threads';
+import { parseJson } from '../core/parse-json.ts';
 import type { Otlp } from '../telemetry/otlp.ts';
 import { createConsoleSink } from './console-sink.ts';
 import type { EventSource } from './event.ts';
@@ -67,7 +69,7 @@ export async function runWorker({ port, settings, otlp, policies, ...source }: W
   port.on('message', (message: ToWorker) => {
     switch (message.type) {
       case 'records': {
-        const records = JSON.parse(message.records) as readonly SentRecord[];
+        const records = parseJson(message.records) as readonly SentRecord[];
         return pipeline.take({
           records: records.map((sent) => received(sent, message.bytes)),
           sinks: records.map((sent) => sent.sinks),

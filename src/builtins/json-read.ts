@@ -2,6 +2,7 @@
  * JSON as Go's decoder reads it. What `JSON.parse` accepts is Rego text already, but for halves of surrogate pairs, which
  * Go replaces, and for numbers that OPA finds too big.
  */
+import { parseJson } from '../core/parse-json.ts';
 import { fail, refuse } from './implementation.ts';
 import { parseText } from './parse-text.ts';
 import { isArray, RegoObject, type Value } from './value.ts';
@@ -28,7 +29,7 @@ interface Parsed {
 function parsed(text: string): Parsed | undefined {
   if (isTooDeep(text)) return undefined;
   try {
-    return { value: JSON.parse(text) as unknown };
+    return { value: parseJson(text) };
   } catch {
     return undefined;
   }

@@ -3,10 +3,12 @@
  * §2, "Divergence"). The only entry that begins an epoch, a later one than any that is known, lost ones included: the
  * first of its commit, chained to `base` as any other.
  */
+
 import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
 import type { Digest } from '../core/digest.ts';
 import type { JsonObject } from '../core/json.ts';
+import { parseJson } from '../core/parse-json.ts';
 import type { Position } from '../core/position.ts';
 import type { StoredCommit } from './journal.ts';
 
@@ -63,7 +65,7 @@ export function parseAdoption(body: JsonObject): Adoption | undefined {
 /** @param commit  that has been verified. @returns undefined  when it does not begin an epoch */
 export function adoptionOf({ entries: [first] }: StoredCommit): Adoption | undefined {
   if (first?.entry.kind !== 'journal.adopt' || first.body === undefined) return undefined;
-  return parseAdoption(JSON.parse(Buffer.from(first.body).toString('utf8')) as JsonObject);
+  return parseAdoption(parseJson(Buffer.from(first.body).toString('utf8')) as JsonObject);
 }
 
 /** Whether a replica at this position has applied only what this adoption knows to be lost, and what is still there. */

@@ -1,10 +1,12 @@
 /** Records as chunks of JSON lines in blobs, and back. */
+
 import { promisify } from 'node:util';
 import { zstdCompress, zstdDecompress } from 'node:zlib';
 import { toCanonicalJson } from '../core/canonical-json.ts';
 import { sha256 } from '../core/digest.ts';
 import { Failure } from '../core/failure.ts';
 import { isJsonObject, type Json, type JsonObject } from '../core/json.ts';
+import { parseJson } from '../core/parse-json.ts';
 import { CHUNK_BYTES, type CheckpointSection, MAX_RECORD_BYTES } from './checkpoint.ts';
 import type { CapturedSection } from './folded-state.ts';
 import type { Blobs } from './journal.ts';
@@ -77,7 +79,7 @@ async function readChunk({ digest, blob }: Chunk, blobs: Pick<Blobs, 'get'>): Pr
 }
 
 function parseRecord(line: string): JsonObject {
-  const value = JSON.parse(line) as Json;
+  const value = parseJson(line) as Json;
   if (!isJsonObject(value)) throw odd('a record is no object');
   return value;
 }

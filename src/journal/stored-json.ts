@@ -1,7 +1,9 @@
 /** A stored entry as JSON, for files: bytes are base64. Whether it is true is for the verifier. */
+
 import { type Static, Type } from 'typebox';
 import { Check } from 'typebox/value';
 import { Failure } from '../core/failure.ts';
+import { parseJson } from '../core/parse-json.ts';
 import type { JournalEntry, StoredCommit, StoredEntry } from './journal.ts';
 
 const entrySchema = Type.Object(
@@ -62,7 +64,7 @@ export function toCommitLine({ id, entries }: StoredCommit): string {
 export function parseCommitLine(line: string): StoredCommit {
   let value: unknown;
   try {
-    value = JSON.parse(line);
+    value = parseJson(line);
   } catch (cause) {
     throw new Failure('store_mismatch', 'a commit in a file is no JSON', { cause });
   }

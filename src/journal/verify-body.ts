@@ -1,5 +1,6 @@
 import { toCanonicalJson } from '../core/canonical-json.ts';
 import { isJsonObject, type Json, type JsonObject } from '../core/json.ts';
+import { parseJson } from '../core/parse-json.ts';
 import { bodyDigest, SALT_BYTES } from './entry-bytes.ts';
 import type { StoredEntry } from './journal.ts';
 
@@ -25,7 +26,7 @@ export function verifyBody(
 function parseCanonical(bytes: Uint8Array): JsonObject | undefined {
   try {
     const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
-    const value = JSON.parse(text) as Json;
+    const value = parseJson(text) as Json;
     return isJsonObject(value) && toCanonicalJson(value) === text ? value : undefined;
   } catch {
     return undefined;

@@ -1,4 +1,5 @@
 import type { CallBuiltin } from '../builtins/builtin.ts';
+import { parseJson } from '../core/parse-json.ts';
 import { type Instance, startInstance } from '../rego/instance.ts';
 import type { Answer, BuiltinResult } from '../rego/messages.ts';
 
@@ -22,7 +23,7 @@ export function createGoBuiltins(maxMemoryMiB: number): CallBuiltin {
     const request = JSON.stringify({ do: 'builtin', name, args, nowNs: String(nowNs) });
     let answer: Answer;
     try {
-      answer = JSON.parse(instance.call(request)) as Answer;
+      answer = parseJson(instance.call(request)) as Answer;
     } catch (thrown) {
       instance = undefined;
       throw thrown;
