@@ -154,9 +154,7 @@ describe('an Idempotency-Key', () => {
 
   it('of a call that was refused stands for nothing: the call may be made again, changed', async () => {
     const headers = { ...CREATE, 'idempotency-key': 'refused' };
-    expect(
-      (await admin.call('PUT', '/v1/nodes/late', { body: {}, headers })).status,
-    ).toBe(400);
+    expect((await admin.call('PUT', '/v1/nodes/late', { body: {}, headers })).status).toBe(400);
     const missing = await admin.call('PUT', '/v1/nodes/late', {
       body: { ...node(10_006), services: ['nobody'] },
       headers,
