@@ -71,7 +71,12 @@ describe('the roll-out of an instance in several processes', { timeout: 120_000 
     await useAdmin(await start('admin'));
     await admin.putService('orders', {});
     await admin.putNode('edge-1', NODE);
-    expect(await nodeOf('edge-1')).toEqual({ id: 'edge-1', connected: false, state: 'unknown' });
+    expect(await nodeOf('edge-1')).toEqual({
+      id: 'edge-1',
+      connected: false,
+      state: 'unknown',
+      proven: false,
+    });
 
     await start('authz');
     const control = await start('control');
@@ -82,7 +87,9 @@ describe('the roll-out of an instance in several processes', { timeout: 120_000 
       return seen.done ? seen : undefined;
     });
     expect(done.replicas.map(({ role }) => role).toSorted()).toEqual(['admin', 'authz', 'control']);
-    expect(done.nodes).toEqual([{ id: 'edge-1', connected: true, state: 'applied', seq: done.head }]);
+    expect(done.nodes).toEqual([
+      { id: 'edge-1', connected: true, state: 'applied', proven: false, seq: done.head },
+    ]);
     // what does not concern it moves it on without a word
     await admin.putService('other', {});
     const { head: applied } = await eventually('it is done again', async () => {
@@ -102,6 +109,7 @@ describe('the roll-out of an instance in several processes', { timeout: 120_000 
       id: 'edge-1',
       connected: true,
       state: 'refused',
+      proven: false,
       seq: applied,
       nack: {
         version: bad.systemVersion,
@@ -116,7 +124,12 @@ describe('the roll-out of an instance in several processes', { timeout: 120_000 
 
     await control.kill();
     await eventually('it is forgotten', async () => (await nodeOf('edge-1'))?.state === 'unknown');
-    expect(await nodeOf('edge-1')).toEqual({ id: 'edge-1', connected: false, state: 'unknown' });
+    expect(await nodeOf('edge-1')).toEqual({
+      id: 'edge-1',
+      connected: false,
+      state: 'unknown',
+      proven: false,
+    });
   });
 
   it('joins what the processes know: who is connected anywhere is connected, and who drains is forgotten', async () => {
