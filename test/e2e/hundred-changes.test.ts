@@ -116,8 +116,9 @@ describe('a hundred changes under 200 requests a second', () => {
       const hits = leaving.count();
       for (const kind of ['policy', 'route', 'grant', 'certificate']) await change(kind, round);
       if (removed) lateHits += leaving.count() - hits;
+      // the changes of a round may be pushed as one; those of two rounds not
+      await enforced();
     }
-    await enforced();
     const counts = await load.stop();
     process.stdout.write(
       `${JSON.stringify({ case: 'hundred-changes', row: 'B2', changes, ...counts, lateHits })}\n`,
@@ -135,7 +136,9 @@ describe('a hundred changes under 200 requests a second', () => {
       pid: envoy.pid,
       epoch: await envoy.stat('server.hot_restart_epoch'),
     }).toEqual({ pid: before.pid, epoch: before.epoch });
-    expect(await envoy.stat('http.chancery.rds.chancery.update_success')).toBeGreaterThan(before.pushes + 20);
+    expect(await envoy.stat('http.chancery.rds.chancery.update_success')).toBeGreaterThanOrEqual(
+      before.pushes + ROUNDS,
+    );
     expect(await envoy.stat('http.chancery.rds.chancery.update_rejected')).toBe(0);
     expect(await envoy.stat('listener_manager.listener_modified')).toBe(0);
     expect(await envoy.stat('listener_manager.total_listeners_draining')).toBe(0);

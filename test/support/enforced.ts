@@ -5,8 +5,9 @@ import { eventually } from './eventually.ts';
 import type { Stack } from './stack.ts';
 
 /**
- * Waits until a node has acknowledged the last change that concerns it, and the worker of its Envoy answers by it: what
- * it had sent before that has been sent. Back ends of this process have then read it, too.
+ * Waits until a node has acknowledged all that the journal says, endpoints too, and then the worker of its Envoy answers
+ * by the last change of its rules: what it had sent before that has been sent. Back ends of this process have then read
+ * it, too.
  */
 export async function untilEnforced(
   { app, client }: Pick<Stack, 'app' | 'client'>,
@@ -16,9 +17,10 @@ export async function untilEnforced(
   const place = app.world.state.registry.view.lastChangeOf(id);
   if (place === undefined) throw new Error(`there is no node ${id}`);
   const { epoch, seq } = place;
-  await eventually(`${id} has acknowledged ${seq}`, async () => {
+  const head = app.world.follower.position();
+  await eventually(`${id} has acknowledged ${head.seq}`, async () => {
     const { data } = await client.GET('/v1/nodes/{id}/status', { params: { path: { id } } });
-    return Number(data?.appliedPosition?.split('.')[1] ?? 0) >= seq;
+    return Number(data?.appliedPosition?.split('.')[1] ?? 0) >= head.seq;
   });
   await eventually(`${id} enforces ${seq}`, async () => {
     return (await probePosition({ listener, identity: undefined })) === `${epoch}.${seq}`;
