@@ -36,9 +36,9 @@ describe('JSON with escapes in its keys', () => {
     assert(
       property(jsonValue(), constantFrom(...KEYS), (value, key) => {
         const name = JSON.parse(`"${key}"`) as string;
-        const written = { a: 1, [name]: value };
-        expect(parseJson(JSON.stringify(written))).toEqual(JSON.parse(JSON.stringify(written)));
-        expect(Object.keys(parseJson(JSON.stringify(written)) as object)).toContain(name);
+        const written = JSON.stringify({ a: 1, [name]: value });
+        expect(JSON.stringify(parseJson(written))).toBe(written);
+        expect(Object.keys(parseJson(written) as object)).toContain(name);
       }),
     );
   });
