@@ -2,6 +2,7 @@ import { createHash, createPublicKey, verify } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { JsonObject } from '../../../src/core/json.ts';
+import { parseJson } from '../../../src/core/parse-json.ts';
 import { MAX_BODY_BYTES, MAX_COMMIT_ENTRIES } from '../../../src/journal/limits.ts';
 import { systemRandom } from '../../../src/journal/random.ts';
 import { sealCommit } from '../../../src/journal/seal.ts';
@@ -107,7 +108,7 @@ describe('a sealed commit', () => {
         const { state } = verifyCommit(CHAIN_START, chain.genesis.commit);
         const verified = verifyCommit(state, commit);
         expect(verified.problems).toEqual([]);
-        expect(verified.entries.map((entry) => entry.body)).toEqual(JSON.parse(JSON.stringify(bodies)));
+        expect(verified.entries.map((entry) => entry.body)).toEqual(parseJson(JSON.stringify(bodies)));
       }),
       { numRuns: 50 },
     );
