@@ -3,15 +3,15 @@
  * staged roll-out: staying behind would keep open what was closed. In doubt it does.
  *
  * Only these changes of routes take nothing away: more subjects in a rule's exact map, routes of a service that had none,
- * and another answer of a route that has no upstream. Of other types, a listener or filter that goes or changes its filters might; clusters and endpoints do not say
- * who may call.
+ * and another answer of a route that has no upstream. Of other types, a listener or an extension that goes or changes
+ * might (it may ask for certificates now); clusters and endpoints do not say who may call.
  */
 import { isJsonObject, type Json, type JsonObject } from '../core/json.ts';
 import type { ResourceSet, Snapshot } from './snapshot.ts';
 
 export function takesAway({ types: before }: Snapshot, { types: after }: Snapshot): boolean {
   return (
-    losesAny(before.listener, after.listener) ||
+    changesAny(before.listener, after.listener) ||
     changesAny(before.extensions, after.extensions) ||
     [...before.routes].some(([name, { version, source }]) => {
       const next = after.routes.get(name);
@@ -19,10 +19,6 @@ export function takesAway({ types: before }: Snapshot, { types: after }: Snapsho
       return next.version !== version && !onlyAdds(source, next.source);
     })
   );
-}
-
-function losesAny(before: ResourceSet, after: ResourceSet): boolean {
-  return [...before.keys()].some((name) => !after.has(name));
 }
 
 function changesAny(before: ResourceSet, after: ResourceSet): boolean {

@@ -109,3 +109,10 @@ describe('what may take something away', () => {
     expect(takesAway(before, after)).toBe(true);
   });
 });
+
+it('a listener that is another one now may ask for more than it did', () => {
+  const listener = new Map(
+    [...before.types.listener].map(([name, each]) => [name, { ...each, version: 'another' }] as const),
+  );
+  expect(takesAway(before, { ...before, types: { ...before.types, listener } })).toBe(true);
+});
